@@ -1,0 +1,54 @@
+/** Every error a client can meet, in one table: code → HTTP status and title (RFC 9457 `type` is `/problems#code`). */
+
+export const PROBLEMS = {
+  'invalid-request': { status: 400, title: 'The request does not match its schema' },
+  unauthorized: { status: 401, title: 'An API key is needed' },
+  forbidden: { status: 403, title: 'This key may not do that' },
+  'not-found': { status: 404, title: 'There is no such thing' },
+  'method-not-allowed': { status: 405, title: 'This path does not take that method' },
+  conflict: { status: 409, title: 'The present state does not allow this' },
+  'stale-precondition': { status: 412, title: 'Somebody else changed it first' },
+  'too-large': { status: 413, title: 'The request is larger than the limit' },
+  'unsupported-media-type': { status: 415, title: 'This content type is not read here' },
+  unprocessable: { status: 422, title: 'The request is understood but cannot be done' },
+  'queue-full': { status: 429, title: 'More work is waiting than can be done in time' },
+  internal: { status: 500, title: 'Something went wrong here' },
+  'not-configured': { status: 501, title: 'This service is not configured for that' },
+  'upstream-failed': { status: 502, title: 'The server behind this path did not answer as it should' },
+  unavailable: { status: 503, title: 'The service cannot answer at the moment' },
+  'storage-failed': { status: 503, title: 'The answer could not be recorded' },
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One fault inside a request: `pointer` is a JSON pointer into the body, or the name of a query or path parameter. */
+export interface FieldError {
+  readonly pointer: string;
+  readonly detail: string;
+}
+
+export interface ProblemExtras {
+  readonly errors?: readonly FieldError[];
+  /** Seconds, sent as Retry-After. */
+  readonly retryAfter?: number;
+  readonly cause?: unknown;
+}
+
+/** An error with a place in the table. `detail` is told to the client unless the status is 5xx. */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly code: ProblemCode;
+  readonly errors: readonly FieldError[];
+  readonly retryAfter: number | undefined;
+
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}) {
+    super(detail, { cause: extras.cause });
+    this.code = code;
+    this.errors = extras.errors ?? [];
+    this.retryAfter = extras.retryAfter;
+  }
+
+  get status(): number {
+    return PROBLEMS[this.code].status;
+  }
+}

@@ -5,8 +5,8 @@ export type FloatType = keyof typeof BYTES;
 
 /** The elements of little-endian `bytes` as float32 (exact: both half types are subsets of float32). */
 export function toFloat32(bytes: Uint8Array, type: FloatType): Float32Array {
-  if (type === 'F32') return new Float32Array(bytes.slice().buffer);
-  const halves = new Uint16Array(bytes.slice().buffer);
+  if (type === 'F32') return new Float32Array(new Uint8Array(bytes).buffer);
+  const halves = new Uint16Array(new Uint8Array(bytes).buffer);
   return Float32Array.from(halves, type === 'F16' ? fromHalf : fromBfloat);
 }
 

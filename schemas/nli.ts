@@ -4,7 +4,10 @@ import { Adapter, closed, LabelSchema, Nullable, Ref, Scores, Text } from './com
 
 const characters = `at most ${LIMITS.characters_per_text} characters; a longer or empty one is the error of this pair alone`;
 
-const Pair = Type.Object(
+/** One of the two names. Of what is no object exactly one branch holds, so that its type is the fault that is told. */
+const eitherHypothesis = [{ required: ['nli_hypothesis'] }, { type: 'object', required: ['hypothesis'] }];
+
+export const Pair = Type.Object(
   {
     pair_id: Type.Optional(
       Text({ maxLength: 512, default: 'unknown', description: 'Comes back in the result; may repeat.' }),
@@ -14,9 +17,8 @@ const Pair = Type.Object(
     hypothesis: Type.Optional(Text({ description: 'Another name for nli_hypothesis.' })),
     page_id: Type.Optional(Nullable(Text({ maxLength: 512, description: 'The page the premise is from.' }))),
   },
-  { ...closed, $id: 'Pair', oneOf: [{ required: ['nli_hypothesis'] }, { required: ['hypothesis'] }] },
+  { ...closed, $id: 'Pair', oneOf: eitherHypothesis },
 );
-export { Pair };
 
 export const NliRequest = Type.Object(
   {

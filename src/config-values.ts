@@ -2,6 +2,7 @@
  * Readers of one environment variable's text. Each answers its value, or throws `Unexpected` with what would have been
  * right; the caller knows the variable's name.
  */
+import { isIP } from 'node:net';
 import path from 'node:path';
 
 export class Unexpected extends Error {
@@ -65,7 +66,7 @@ export function filePath(text: string): string {
 
 /** An IP address or a host name to listen on. */
 export function hostName(text: string): string {
-  if (/^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/.test(text)) return text;
+  if (isIP(text) !== 0 || /^\w(?:[\w.-]*\w)?$/.test(text)) return text;
   throw new Unexpected('an IP address or a host name, without a port');
 }
 

@@ -62,14 +62,20 @@ async function receiveAll(file: RemoteFile, part: string, options: DownloadOptio
     const now = await usable(part, file);
     failures = now > have ? 0 : failures + 1;
     have = now;
-    if (trouble === null) continue;
-    const milliseconds = options.pauses[failures];
-    if (milliseconds === undefined) throw new Error(`${file.name}: ${trouble.message}; ${have} of ${file.size} bytes are kept`);
+    if (trouble === null || failures === 0) continue;
+    const milliseconds = options.pauses[failures - 1];
+    if (milliseconds === undefined)
+      throw new Error(`${file.name}: ${trouble.message}; ${have} of ${file.size} bytes are kept`);
     await pause(milliseconds);
   }
 }
 
-async function attempt(file: RemoteFile, part: string, have: number, options: DownloadOptions): Promise<Interrupted | null> {
+async function attempt(
+  file: RemoteFile,
+  part: string,
+  have: number,
+  options: DownloadOptions,
+): Promise<Interrupted | null> {
   try {
     await receive(file, part, have, options);
     return (await sizeOf(part)) === file.size ? null : new Interrupted('the server ended the file early');
@@ -87,11 +93,17 @@ async function receive(file: RemoteFile, part: string, have: number, options: Do
   await pipeline(counted(response, start, file, options.progress), handle.createWriteStream({ start }));
 }
 
-async function* counted(from: Response, start: number, file: RemoteFile, progress: Progress): AsyncGenerator<Uint8Array> {
+async function* counted(
+  from: Response,
+  start: number,
+  file: RemoteFile,
+  progress: Progress,
+): AsyncGenerator<Uint8Array> {
   let have = start;
   for await (const chunk of chunks(from)) {
     have += chunk.length;
-    if (have > file.size) throw new Error(`${file.name}: the server sends more than the ${file.size} bytes it promised`);
+    if (have > file.size)
+      throw new Error(`${file.name}: the server sends more than the ${file.size} bytes it promised`);
     yield chunk;
     progress.advance(file, have);
   }
@@ -150,7 +162,9 @@ async function checkOrRemove(expected: RemoteFile, file: string): Promise<string
   if (size === expected.size && found === expected.identity.hex) return sha256;
   await rm(file);
   const promised = `${expected.identity.kind} ${expected.identity.hex}`;
-  throw new Error(`${expected.name}: what was received is not what the hub promised (${promised}, received ${found}); it was removed, try again`);
+  throw new Error(
+    `${expected.name}: what was received is not what the hub promised (${promised}, received ${found}); it was removed, try again`,
+  );
 }
 
 /** Git's blob digest hashes the size first: sha1("blob <size>\0" + content). */

@@ -33,12 +33,15 @@ const COMMIT = /^[0-9a-f]{40}$/;
  * @throws Error when the repository or revision is not there or not open, or lacks a required file (by name)
  */
 export async function findModel(hub: Hub, repo: string, revision: string): Promise<RemoteModel> {
-  if (!/^(?:\w[\w.-]*\/)?\w[\w.-]*$/.test(repo)) throw new Error(`${repo} is not the name of a repository (owner/name)`);
+  if (!/^(?:\w[\w.-]*\/)?\w[\w.-]*$/.test(repo))
+    throw new Error(`${repo} is not the name of a repository (owner/name)`);
   const commit = await resolveCommit(hub, repo, revision);
   const infos = await ask(hub, repo, commit, (common) =>
     pathsInfo({ ...common, repo: { type: 'model', name: repo }, revision: commit, paths: [...REQUIRED, ...OPTIONAL] }),
   );
   const files = infos.map((info) => remoteFile(hub, repo, commit, info));
+  const twice = files.find(({ name }, index) => files.findIndex((file) => file.name === name) !== index);
+  if (twice) throw new Error(`${hub.url} names ${twice.name} twice`);
   const missing = REQUIRED.filter((name) => files.every((file) => file.name !== name));
   if (missing.length > 0) throw new Error(`${repo} at ${commit} has no ${missing.join(' and no ')}; Errata needs it`);
   return { repo, commit, files };
@@ -49,7 +52,8 @@ async function resolveCommit(hub: Hub, repo: string, revision: string): Promise<
     modelInfo({ ...common, name: repo, revision, additionalFields: ['sha'] }),
   );
   const expected = COMMIT.test(revision) ? revision : sha;
-  if (!COMMIT.test(String(sha)) || sha !== expected) throw new Error(`${hub.url} names no commit for revision ${revision}`);
+  if (!COMMIT.test(String(sha)) || sha !== expected)
+    throw new Error(`${hub.url} names no commit for revision ${revision}`);
   return sha;
 }
 

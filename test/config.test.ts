@@ -117,12 +117,10 @@ t.test('all faults are told at once, each with what was expected, none with what
 
 t.test('a variable nobody reads is a warning with the nearest that is read; others are not ours', async (t) => {
   const warnings: string[] = [];
-  loadConfig({ ERRATA_PROT: '1', ERRATA_MODLE_DIR: 'x', PORT: '1', errata_port: '1' }, (warning) =>
-    warnings.push(warning),
-  );
+  loadConfig({ ERRATA_PROT: '1', ERRATA_MODLE: 'x', PORT: '1', errata_port: '1' }, (warning) => warnings.push(warning));
   t.strictSame(warnings, [
     'ERRATA_PROT is not a setting; the nearest is ERRATA_PORT',
-    'ERRATA_MODLE_DIR is not a setting; the nearest is ERRATA_MODEL',
+    'ERRATA_MODLE is not a setting; the nearest is ERRATA_MODEL',
   ]);
 });
 

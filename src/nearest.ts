@@ -9,7 +9,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
 /** Levenshtein's distance, one row of the table at a time. */
 export function editDistance(a: string, b: string): number {
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [row, letter] of [...a].entries()) {
+  for (const [row, letter] of Array.from(a).entries()) {
     const line = [row + 1];
     for (let column = 1; column <= b.length; column++) {
       const replaced = (above[column - 1] ?? 0) + (letter === b[column - 1] ? 0 : 1);

@@ -112,10 +112,10 @@ async function* counted(
 /** A connection that breaks is an interruption; a disk that refuses is not, so only reading is guarded. */
 async function* chunks(response: Response): AsyncGenerator<Uint8Array> {
   const reader = response.body?.getReader();
-  while (reader) {
-    const { done, value } = await reader.read().catch(interrupted);
-    if (done) return;
-    yield value;
+  let read = await reader?.read().catch(interrupted);
+  while (read?.value) {
+    yield read.value;
+    read = await reader?.read().catch(interrupted);
   }
 }
 

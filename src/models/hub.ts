@@ -52,14 +52,14 @@ async function resolveCommit(hub: Hub, repo: string, revision: string): Promise<
     modelInfo({ ...common, name: repo, revision, additionalFields: ['sha'] }),
   );
   const expected = COMMIT.test(revision) ? revision : sha;
-  if (!COMMIT.test(String(sha)) || sha !== expected)
+  if (!COMMIT.test(sha) || sha !== expected)
     throw new Error(`${hub.url} names no commit for revision ${revision}`);
   return sha;
 }
 
 /** The hub's words are checked before any of them becomes a path, a size or a digest. */
 function remoteFile(hub: Hub, repo: string, commit: string, info: PathInfo): RemoteFile {
-  const name = String(info.path);
+  const name = info.path;
   if (![...REQUIRED, ...OPTIONAL].includes(name) || info.type !== 'file') {
     throw new Error(`${hub.url} answered with ${JSON.stringify(name)}, which was not asked for`);
   }

@@ -153,7 +153,7 @@ t.test('a server that stays broken is an error that keeps what was received, for
 
 t.test('a server that ignores Range starts the file over', async (t) => {
   const a = await scene(t);
-  const whole = answer(200, modelFiles().get(WEIGHTS)!);
+  const whole = answer(200, modelFiles().get(WEIGHTS));
   a.hub.fault = (file, from, response) => file === WEIGHTS && (from === 0 ? hangUp : whole)(file, from, response);
   await a.pull();
   await isWhole(t, a);
@@ -280,8 +280,8 @@ t.test('the token goes to the hub, never to the server it redirects to', async (
 
 t.test('names, sizes and digests that a hostile hub invents are refused', async (t) => {
   const lies: { lie: TestHub['lie']; message: RegExp }[] = [
-    ...['../evil.sh', '/etc/passwd', 'sub/../../x', 'errata.lock.json', ''].map((path) => ({
-      lie: (infos: object[]) => [...infos, { ...infos[0], path }],
+    ...['../evil.sh', '/etc/passwd', 'sub/../../x', 'errata.lock.json', ''].map((name) => ({
+      lie: (infos: object[]) => [...infos, { ...infos[0], path: name }],
       message: /which was not asked for$/,
     })),
     { lie: (infos) => infos.map((info) => ({ ...info, type: 'directory' })), message: /not asked for$/ },

@@ -46,16 +46,12 @@ export function orAuto<T>(read: Reader<T>): Reader<T | null> {
   };
 }
 
-/** Comma-separated words of a vocabulary, in the order given. */
-export function listOf<const W extends string>(words: readonly W[]): Reader<readonly W[]> {
-  const read = oneOf(...words);
-  return (text) => {
-    try {
-      return Object.freeze(text.split(',').map((word) => read(word.trim())));
-    } catch {
-      throw new Unexpected(`words from ${words.join(', ')}, separated by commas`);
-    }
-  };
+/** The shape of a label list; what each label means is src/labels' to say, once the checkpoint's labels are known. */
+export function labelList(text: string): string {
+  const entry = '[^\\s,=][^,=]*';
+  if (new RegExp(`^(?:${entry}(?:,\\s*${entry})*|${entry}=${entry}(?:,\\s*${entry}=${entry})*)$`).test(text))
+    return text;
+  throw new Unexpected('label,label,… in the order of id2label, or name=label,…');
 }
 
 /** A directory or file, made absolute from the directory the process was started in. */

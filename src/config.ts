@@ -7,14 +7,13 @@ import {
   hostName,
   httpUrl,
   integer,
-  listOf,
+  labelList,
   oneOf,
   orAuto,
   orNone,
   type Reader,
   Unexpected,
 } from './config-values.js';
-import { LABELS } from './labels.js';
 import { nearest } from './nearest.js';
 import { packageRoot } from './package.js';
 
@@ -80,10 +79,10 @@ export const SETTINGS = {
   },
   labels: {
     name: 'ERRATA_LABELS',
-    read: orNone(listOf(LABELS)),
+    read: orNone(labelList),
     fallback: '',
     told: "the checkpoint's own words",
-    help: 'what each label of id2label means, in its order, for a checkpoint whose words do not tell',
+    help: 'what the labels of a checkpoint mean whose words do not tell: in the order of id2label, or as name=label,…',
     example: 'refutes,supports,neutral',
   },
   embedUrl: {

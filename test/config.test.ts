@@ -65,7 +65,7 @@ t.test('values are read, paths made absolute, spaces cut, empty is unset', async
     port: 0,
     dataDir: path.resolve('here'),
     databaseUrl: `sqlite:${path.resolve('here/errata.db')}`,
-    labels: ['refutes', 'supports', 'neutral'],
+    labels: 'refutes, supports,neutral',
     embedUrl: 'http://127.0.0.1:8200/base',
     record: 'best-effort',
     batchTokens: 4096,
@@ -74,8 +74,7 @@ t.test('values are read, paths made absolute, spaces cut, empty is unset', async
 });
 
 t.test('the object is frozen', async (t) => {
-  const config = loadConfig({ ERRATA_LABELS: 'neutral' });
-  t.ok(Object.isFrozen(config) && Object.isFrozen(config.labels));
+  t.ok(Object.isFrozen(loadConfig({})));
 });
 
 t.test('a value out of range or shape is a fault that names its variable', async (t) => {
@@ -85,7 +84,7 @@ t.test('a value out of range or shape is a fault that names its variable', async
     ERRATA_MODEL: ['a\0b'],
     ERRATA_DATABASE_URL: ['errata.db', 'sqlite:', 'sqlite://x', 'sqlite::memory:', 'postgres://x/y', 'SQLITE:x'],
     ERRATA_MAX_TOKENS: ['63', '4097'],
-    ERRATA_LABELS: ['supports,', 'entailment', 'Supports', ','],
+    ERRATA_LABELS: ['supports,', ',', 'a=supports,refutes', 'a=b=c', '=supports', 'supports='],
     ERRATA_EMBED_URL: ['ftp://x', 'x', 'http://', 'http://user:pass@x/', 'http://x/?q=1', 'http://x/#f'],
     ERRATA_RECORD: ['on', 'OFF', 'best effort'],
     ERRATA_RETENTION_DAYS: ['0'],

@@ -52,8 +52,7 @@ async function resolveCommit(hub: Hub, repo: string, revision: string): Promise<
     modelInfo({ ...common, name: repo, revision, additionalFields: ['sha'] }),
   );
   const expected = COMMIT.test(revision) ? revision : sha;
-  if (!COMMIT.test(sha) || sha !== expected)
-    throw new Error(`${hub.url} names no commit for revision ${revision}`);
+  if (!COMMIT.test(sha) || sha !== expected) throw new Error(`${hub.url} names no commit for revision ${revision}`);
   return sha;
 }
 

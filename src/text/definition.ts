@@ -8,6 +8,12 @@ export interface Metaspace {
   readonly prepend: boolean;
 }
 
+/** What the checkpoint calls [CLS] and [SEP]. */
+export interface TokenNames {
+  readonly cls: string;
+  readonly sep: string;
+}
+
 export interface Definition {
   readonly clsId: number;
   readonly sepId: number;
@@ -35,9 +41,15 @@ function readAddedTokens(json: Fields): AddedToken[] {
 }
 
 /** tokenizer_config.json names a token by its content, or by an object that holds it. */
-function nameOf(value: unknown, otherwise: string): string {
-  if (typeof value === 'object' && value !== null) return textOf(fieldsOf(value, 'token')['content'], 'token.content');
-  return typeof value === 'string' ? value : otherwise;
+function readName(config: Fields, key: string, otherwise: string): string {
+  const value = config[key] ?? otherwise;
+  return typeof value === 'string' ? value : textOf(fieldsOf(value, key)['content'], `${key}.content`);
+}
+
+/** Reads a parsed tokenizer_config.json. Throws an Error that names the field. */
+export function readNames(config: unknown): TokenNames {
+  const fields = fieldsOf(config, 'the file');
+  return { cls: readName(fields, 'cls_token', '[CLS]'), sep: readName(fields, 'sep_token', '[SEP]') };
 }
 
 function findToken(tokens: readonly AddedToken[], name: string): number {
@@ -77,14 +89,14 @@ function readMetaspace(config: unknown): Metaspace {
   if (type !== 'Metaspace') throw new Error(`pre_tokenizer type ${type} is not supported`);
   if (fields['split'] === false) throw new Error('pre_tokenizer.split false is not supported');
   const replacement = textOf(fields['replacement'], 'pre_tokenizer.replacement');
-  if ([...replacement].length !== 1) throw new Error('pre_tokenizer.replacement is not one character');
+  if (replacement.length !== 1) throw new Error('pre_tokenizer.replacement is not one character');
   return { replacement, prepend: fields['prepend_scheme'] !== 'never' && fields['add_prefix_space'] !== false };
 }
 
 /** The vocabulary, in which no special token can be met in a text: there it is the pieces of its characters. */
 function readModel(model: Fields, added: readonly AddedToken[]): UnigramConfig {
-  const type = model['type'] ?? 'missing';
-  if (type !== 'Unigram') throw new Error(`model type ${String(type)} is not supported (Unigram is)`);
+  const type = textOf(model['type'], 'model.type');
+  if (type !== 'Unigram') throw new Error(`model type ${type} is not supported (Unigram is)`);
   const special = new Set(added.map((token) => token.content));
   const unkId = idOf(model['unk_id'], 'model.unk_id');
   const vocab = listOf(model['vocab'], 'model.vocab').map((entry, id): [string, number] => {
@@ -96,17 +108,13 @@ function readModel(model: Fields, added: readonly AddedToken[]): UnigramConfig {
   return { type: 'Unigram', unk_id: unkId, vocab };
 }
 
-/**
- * Reads a parsed tokenizer.json; tokenizer_config.json tells which tokens are [CLS] and [SEP] where it names them
- * otherwise. Throws an Error that names what is missing or not supported.
- */
-export function readDefinition(json: unknown, config: unknown): Definition {
+/** Reads a parsed tokenizer.json. Throws an Error that names what is missing or not supported. */
+export function readDefinition(json: unknown, names: TokenNames): Definition {
   const fields = fieldsOf(json, 'the file');
   const model = fieldsOf(fields['model'], 'model');
   const added = readAddedTokens(fields);
-  const names = fieldsOf(config, 'the file');
-  const clsId = findToken(added, nameOf(names['cls_token'], '[CLS]'));
-  const sepId = findToken(added, nameOf(names['sep_token'], '[SEP]'));
+  const clsId = findToken(added, names.cls);
+  const sepId = findToken(added, names.sep);
   checkPostProcessor(fields['post_processor'], clsId, sepId);
   return {
     clsId,

@@ -17,6 +17,12 @@ export interface UnigramConfig {
   readonly vocab: readonly (readonly [string, number])[];
 }
 
+/** A node of the trie of pieces, one character a step. */
+export interface TrieNode {
+  readonly is_leaf: boolean;
+  readonly children: ReadonlyMap<string, TrieNode>;
+}
+
 declare module '@huggingface/tokenizers' {
   export class ReplaceNormalizer {
     constructor(config: ReplaceConfig);
@@ -25,6 +31,10 @@ declare module '@huggingface/tokenizers' {
 
   export class Unigram {
     readonly tokens_to_ids: ReadonlyMap<string, number>;
+    /** Log probabilities by id. */
+    readonly scores: readonly number[];
+    readonly unk_score: number;
+    readonly trie: { readonly root: TrieNode };
     constructor(config: UnigramConfig, eosToken: string);
     /** The most probable pieces of one word; an unknown character stands for itself. */
     tokenize(word: string): string[];

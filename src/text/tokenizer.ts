@@ -2,6 +2,7 @@
 import type { Definition, Metaspace } from './definition.js';
 import { Unigram } from './library.js';
 import { compileNormalizer, wellFormed } from './normalizer.js';
+import { findPieces } from './search.js';
 import { rememberWords, type WordEncoder } from './words.js';
 
 export interface Tokenizer {
@@ -20,21 +21,13 @@ function bytesOf(text: string, ids: ReadonlyMap<string, number>): number[] | nul
   return found.every((id) => id !== undefined) ? found : null;
 }
 
-/** Unknown neighbours are one unknown token, or the bytes of the whole run. */
+/** A run of unknown characters is one unknown token, or the bytes of the whole run. */
 function unigramEncoder({ model, byteFallback }: Definition): WordEncoder {
   const unigram = new Unigram(model, '');
-  const ids = unigram.tokens_to_ids;
-  const unknown = (run: string): number[] => (byteFallback ? bytesOf(run, ids) : null) ?? [model.unk_id];
-  return (word) => {
-    const runs: (number | string)[] = [];
-    for (const piece of unigram.tokenize(word)) {
-      const last = runs.at(-1);
-      const id = ids.get(piece);
-      if (id === undefined && typeof last === 'string') runs[runs.length - 1] = last + piece;
-      else runs.push(id ?? piece);
-    }
-    return runs.flatMap((run) => (typeof run === 'string' ? unknown(run) : run));
-  };
+  const unknown = (run: string): number[] =>
+    (byteFallback ? bytesOf(run, unigram.tokens_to_ids) : null) ?? [model.unk_id];
+  return (word, limit) =>
+    findPieces(unigram, word, limit).flatMap((piece) => (typeof piece === 'string' ? unknown(piece) : piece));
 }
 
 /** Words of a text: each begins with the replacement, which stands for the space before it. */
@@ -54,7 +47,7 @@ function encodeText(normalized: string, limit: number, metaspace: Metaspace, enc
   const out: number[] = [];
   if (normalized === '') return out;
   for (const word of splitWords(normalized, metaspace)) {
-    for (const id of encodeWord(word)) out.push(id);
+    for (const id of encodeWord(word, limit - out.length)) out.push(id);
     if (out.length > limit) break;
   }
   return out;

@@ -9,7 +9,8 @@ export interface CacheLimits {
 
 const LIMITS: CacheLimits = { words: 50_000, characters: 500_000, wordLength: 64 };
 
-export type WordEncoder = (word: string) => readonly number[];
+/** Ids of a word; of a very long one, only as many as are needed for more than `limit`. */
+export type WordEncoder = (word: string, limit: number) => readonly number[];
 
 /**
  * `encode` with a bounded memory: when the young generation is full it becomes the old one and the former old one is
@@ -26,11 +27,11 @@ export function rememberWords(encode: WordEncoder, limits: CacheLimits = LIMITS)
     young.set(word, ids);
     characters += word.length;
   };
-  return (word) => {
-    if (word.length > limits.wordLength) return encode(word);
+  return (word, limit) => {
+    if (word.length > limits.wordLength) return encode(word, limit);
     const fresh = young.get(word);
     if (fresh !== undefined) return fresh;
-    const ids = old.get(word) ?? encode(word);
+    const ids = old.get(word) ?? encode(word, limit);
     remember(word, ids);
     return ids;
   };

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Ref } from '../schemas/common.js';
 import { Model, ModuleList } from '../schemas/model.js';
 import { Problem, problems } from '../schemas/problems.js';
+import type { LinearModule } from '../src/checkpoint/modules.js';
 import type { AdapterRef } from '../src/judge.js';
 import type { CheckpointLabel } from '../src/labels.js';
 import { LIMITS } from '../src/limits.js';
@@ -14,14 +15,6 @@ export interface CheckpointInfo {
   /** What each logit stands for. */
   readonly labels: readonly CheckpointLabel[];
   readonly max_tokens: number;
-}
-
-/** A Linear of the checkpoint; `shape` is [out_features, in_features]. */
-export interface LinearModule {
-  readonly name: string;
-  readonly shape: readonly [number, number];
-  readonly lora_target: boolean;
-  readonly why_not: string | null;
 }
 
 export interface ModelOptions {

@@ -5,8 +5,6 @@ import type { EngineStatus } from './engine/engine.js';
 
 export interface MetricsSource {
   engine(): EngineStatus;
-  /** Children of the engine replaced since the start. */
-  engineRestarts(): number;
 }
 
 export interface Metrics {
@@ -37,7 +35,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Judgements that could not be recorded',
     registers,
   });
-  engineGauges(registry, source);
+  engineReadings(registry, source);
   const closeDelay = eventLoopDelay(registry);
   return {
     observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds),
@@ -48,32 +46,41 @@ export function createMetrics(source: MetricsSource): Metrics {
   };
 }
 
-function engineGauges(registry: Registry, source: MetricsSource): void {
-  const read: readonly [name: string, help: string, value: () => number][] = [
-    ['errata_engine_children', 'Inference children', () => source.engine().children],
-    ['errata_engine_children_ready', 'Inference children that judge', () => source.engine().childrenReady],
-    ['errata_queue_pairs', 'Pairs that wait', () => source.engine().queuedPairs],
-    ['errata_queue_tokens', 'Tokens that wait', () => source.engine().queuedTokens],
-  ];
+type Reading = readonly [name: string, help: string, value: (engine: EngineStatus) => number];
+
+const GAUGES: readonly Reading[] = [
+  ['errata_engine_children', 'Inference children', ({ children }) => children.length],
+  ['errata_engine_children_ready', 'Inference children that judge', ({ children }) => children.filter(isUp).length],
+  ['errata_queue_pairs', 'Pairs that wait', ({ queuedPairs }) => queuedPairs],
+  ['errata_queue_tokens', 'Tokens that wait', ({ queuedTokens }) => queuedTokens],
+];
+
+const COUNTERS: readonly Reading[] = [
+  ['errata_engine_restarts_total', 'Inference children that died and were replaced', ({ totals }) => totals.restarts],
+  ['errata_engine_retries_total', 'Pairs judged again because their child died', ({ totals }) => totals.retries],
+  ['errata_engine_batches_total', 'Batches judged', ({ totals }) => totals.batches],
+  ['errata_engine_rows_total', 'Pairs judged', ({ totals }) => totals.rows],
+  ['errata_engine_tokens_total', 'Tokens judged, padding left out', ({ totals }) => totals.tokens],
+  ['errata_engine_padded_tokens_total', 'Tokens judged, padding included', ({ totals }) => totals.paddedTokens],
+];
+
+const isUp = ({ state }: EngineStatus['children'][number]): boolean => state !== 'starting';
+
+function engineReadings(registry: Registry, source: MetricsSource): void {
   const registers = [registry];
-  for (const [name, help, value] of read)
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value());
-      },
-    });
-  new Counter({
-    name: 'errata_engine_restarts_total',
-    help: 'Inference children replaced',
-    registers,
-    collect() {
+  for (const [name, help, value] of GAUGES) {
+    const collect = function (this: Gauge): void {
+      this.set(value(source.engine()));
+    };
+    new Gauge({ name, help, registers, collect });
+  }
+  for (const [name, help, value] of COUNTERS) {
+    const collect = function (this: Counter): void {
       this.reset();
-      this.inc(source.engineRestarts());
-    },
-  });
+      this.inc(value(source.engine()));
+    };
+    new Counter({ name, help, registers, collect });
+  }
 }
 
 /** p99 since the last reading, of this process's event loop. */

@@ -2,7 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package.js';
 import * as config from './commands/config.js';
+import * as golden from './commands/golden.js';
 import * as models from './commands/models.js';
+import * as serve from './commands/serve.js';
 import { settingsHelp } from './settings.js';
 
 /**
@@ -31,7 +33,9 @@ function createProgram(): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'errata: ')) })
     .showHelpAfterError('(errata --help tells more)')
     .addHelpText('after', settingsHelp());
+  serve.register(program);
   models.register(program);
+  golden.register(program);
   config.register(program);
   return program;
 }

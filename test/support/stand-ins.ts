@@ -40,13 +40,18 @@ export interface EngineBehaviour {
 
 export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}): EngineStandIn {
   const calls: EngineStandIn['calls'] = [];
-  const status: EngineStatus = { ready, children: 2, childrenReady: ready ? 2 : 0, queuedPairs: 3, queuedTokens: 96 };
+  const state = ready ? 'idle' : 'starting';
+  const totals = { batches: 1, rows: 2, tokens: 30, paddedTokens: 32, retries: 0, restarts: 4 };
+  const children = [1, 2].map((pid) => ({ pid, state }) as const);
+  const status: EngineStatus = { ready, children, queuedPairs: 3, queuedTokens: 96, totals };
   return {
     calls,
-    classify: async (rows, options) => {
+    classify: async (rows, options = {}) => {
       calls.push({ rows, options });
       return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
     },
+    hold: async () => undefined,
+    forget: () => undefined,
     status: () => status,
     warmUp: async () => undefined,
     close: async () => undefined,

@@ -1,6 +1,6 @@
 /** A known path under a method it does not take is answered 405 with Allow, not 404. */
 import type { FastifyInstance } from 'fastify';
-import { Problem } from '../src/errors.js';
+import { Problem } from '../../src/errors.js';
 
 /** Notes each path registered from here on, with its methods. */
 export function noteMethods(app: FastifyInstance): Map<string, Set<string>> {

@@ -1,30 +1,90 @@
 /** The one door of src/engine: token ids in, logits out, in child processes. */
+import os from 'node:os';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { InferencePool } from './pool.js';
 
 export interface ClassifyOptions {
-  /** Digest of the adapter to answer with; null for the base model. */
-  readonly adapter: string | null;
   /** Aborted when the client has gone: what still waits is dropped. */
   readonly signal?: AbortSignal;
-  /** When the answer is worth nothing any more, in the clock of performance.now(). */
-  readonly deadline?: number;
+}
+
+export interface ChildStatus {
+  readonly pid: number | undefined;
+  readonly state: 'starting' | 'idle' | 'busy';
 }
 
 export interface EngineStatus {
+  /** At least one child can answer. */
   readonly ready: boolean;
-  readonly children: number;
-  readonly childrenReady: number;
+  readonly children: readonly ChildStatus[];
   readonly queuedPairs: number;
   readonly queuedTokens: number;
+  /** Since the start. */
+  readonly totals: Readonly<EngineTotals>;
+}
+
+export interface EngineTotals {
+  batches: number;
+  rows: number;
+  tokens: number;
+  paddedTokens: number;
+  /** Rows run again because their child died. */
+  retries: number;
+  /** Children that died and were replaced. */
+  restarts: number;
 }
 
 export interface Engine {
   /**
-   * Logits of each row, [labels] in the checkpoint's order, in the order of `rows`. A row whose logits are not finite
-   * is null. Rejects with Problem 'queue-full' (429, at once), 'unavailable' (503: a child died twice, closing, deadline).
+   * Logits of each row, [labels] in the checkpoint's order, in the order of `rows`; null where they are not finite.
+   * Rejects with Problem 'queue-full' at once, 'unavailable' when a child died twice on a row or the engine closes, or
+   * the signal's reason.
    */
-  classify(rows: readonly Int32Array[], options: ClassifyOptions): Promise<(Float32Array | null)[]>;
+  classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
   status(): EngineStatus;
   /** Resolves when every child has its sessions and has judged once. */
   warmUp(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** Processes that judge; each holds the model's packed weights. */
+  readonly children: number;
+  /** Threads of each child's session. children × threads should not exceed the cores. */
+  readonly threads: number;
+  /** A lone small batch on an idle engine uses a session over all cores. */
+  readonly wideSession: boolean;
+  readonly queuePairs: number;
+  readonly queueTokens: number;
+  /** Padded tokens of a batch; less where the machine would need more than a second for them. */
+  readonly batchTokens: number;
+  readonly batchRows: number;
+  /** How long an unfilled batch may be held back for company. */
+  readonly batchAgeMs: number;
+  /** A child that is silent for this long, or ten times what its batch should take, is replaced. */
+  readonly stuckAfterMs: number;
+}
+
+export const ENGINE_DEFAULTS: EngineOptions = {
+  children: os.availableParallelism(),
+  threads: 1,
+  wideSession: true,
+  queuePairs: 4096,
+  queueTokens: 262_144,
+  batchTokens: 1024,
+  batchRows: 64,
+  batchAgeMs: 0,
+  stuckAfterMs: 10_000,
+};
+
+/** Starts the children and waits until all can answer. Rejects with the reason when one cannot open the checkpoint. */
+export async function openEngine(checkpoint: Checkpoint, options: Partial<EngineOptions> = {}): Promise<Engine> {
+  const pool = new InferencePool(checkpoint, { ...ENGINE_DEFAULTS, ...options });
+  try {
+    await pool.warmUp();
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+  return pool;
 }

@@ -1,0 +1,57 @@
+/** The one door of src/checkpoint: a model folder, checked, with the place of every weight in its file. */
+import { readFile, realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { type TensorEntry, readTensorFile } from '../tensors/safetensors.js';
+import { CheckpointError, type DebertaConfig, parseConfig } from './config.js';
+import { expectedShapes } from './names.js';
+import { sha256File } from './digest.js';
+
+export { CheckpointError, type DebertaConfig } from './config.js';
+
+export interface Checkpoint {
+  /** The folder that holds the weights, symbolic links resolved. */
+  readonly directory: string;
+  readonly config: DebertaConfig;
+  /** File name of the weights inside `directory`, and its tensors by name. */
+  readonly weightsFile: string;
+  readonly weights: ReadonlyMap<string, TensorEntry>;
+  /** SHA-256 of weights and config, in hex: the identity of the base model. */
+  readonly digest: string;
+}
+
+const CONFIG = 'config.json';
+const WEIGHTS = 'model.safetensors';
+
+/** Reads and checks the folder. Throws CheckpointError naming the file, the key or the tensor that does not fit. */
+export async function openCheckpoint(folder: string): Promise<Checkpoint> {
+  const configBytes = await fileOf(folder, CONFIG, (file) => readFile(file));
+  const config = parseConfig(configBytes);
+  const weightsPath = await fileOf(folder, WEIGHTS, (file) => realpath(file));
+  const weights = await tensorsOf(weightsPath, config);
+  const digest = await sha256File(weightsPath, configBytes);
+  return { directory: path.dirname(weightsPath), weightsFile: path.basename(weightsPath), config, weights, digest };
+}
+
+async function fileOf<T>(folder: string, name: string, read: (file: string) => Promise<T>): Promise<T> {
+  const file = path.join(folder, name);
+  try {
+    if (!(await stat(file)).isFile()) throw new Error('is not a file');
+    return await read(file);
+  } catch (cause) {
+    throw new CheckpointError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+async function tensorsOf(file: string, config: DebertaConfig): Promise<ReadonlyMap<string, TensorEntry>> {
+  const { tensors } = await readTensorFile(file).catch((cause: Error) => {
+    throw new CheckpointError(`${file}: ${cause.message}`, { cause });
+  });
+  for (const [name, shape] of expectedShapes(config)) checkShape(file, name, shape, tensors.get(name));
+  return tensors;
+}
+
+function checkShape(file: string, name: string, shape: readonly number[], found: TensorEntry | undefined): void {
+  if (!found) throw new CheckpointError(`${file}: tensor ${name} is missing`);
+  if (found.shape.join() === shape.join()) return;
+  throw new CheckpointError(`${file}: tensor ${name} has shape [${found.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`);
+}

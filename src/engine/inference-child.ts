@@ -1,0 +1,90 @@
+/** An inference child as its parent sees it: a process that is started once, runs one batch at a time and may die. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { BatchMessage, FromChild, OpenMessage, ToChild } from './messages.js';
+
+const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
+const START_LIMIT_MS = 300_000;
+
+/** The child could not do it, or is gone; its rows may be tried elsewhere. */
+export class ChildFailure extends Error {
+  override readonly name = 'ChildFailure';
+}
+
+interface Pending {
+  readonly id: number;
+  readonly resolve: (logits: Float32Array) => void;
+  readonly reject: (reason: ChildFailure) => void;
+}
+
+export class InferenceChild {
+  readonly #process: ChildProcess;
+  /** Tokens per second, measured; rejects with ChildFailure when the child ends before it is ready. */
+  readonly ready: Promise<number>;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<void>;
+  #pending: Pending | undefined;
+  #reason = 'the inference child died';
+
+  constructor(open: Omit<OpenMessage, 'kind'>) {
+    this.#process = fork(PROGRAM, [], { serialization: 'advanced', execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
+    this.#process.on('error', (error) => (this.#reason = error.message));
+    this.ready = this.#awaitReady();
+    this.ready.catch(() => undefined);
+    this.#process.on('message', (message: FromChild) => this.#receive(message));
+    void this.ended.then(() => this.#pending?.reject(new ChildFailure(this.#reason)));
+    this.#send({ kind: 'open', ...open });
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  /** The batch's logits; the child is killed when they have not come after `limitMs`. */
+  async run(batch: Omit<BatchMessage, 'kind'>, limitMs: number): Promise<Float32Array> {
+    const watchdog = setTimeout(() => this.kill(`the inference child gave no answer for ${Math.round(limitMs)} ms`), limitMs);
+    try {
+      return await new Promise<Float32Array>((resolve, reject) => {
+        this.#pending = { id: batch.id, resolve, reject };
+        this.#send({ kind: 'batch', ...batch });
+      });
+    } finally {
+      this.#pending = undefined;
+      clearTimeout(watchdog);
+    }
+  }
+
+  kill(reason: string): void {
+    this.#reason = reason;
+    this.#process.kill('SIGKILL');
+  }
+
+  #awaitReady(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(() => this.kill('the inference child did not start in time'), START_LIMIT_MS);
+      this.#process.on('message', (message: FromChild) => {
+        if (message.kind === 'broken') this.#reason = message.reason;
+        if (message.kind !== 'ready') return;
+        clearTimeout(limit);
+        resolve(message.tokensPerSecond);
+      });
+      void this.ended.then(() => {
+        clearTimeout(limit);
+        reject(new ChildFailure(this.#reason));
+      });
+    });
+  }
+
+  #receive(message: FromChild): void {
+    if (message.kind !== 'result' && message.kind !== 'failure') return;
+    if (this.#pending?.id !== message.id) return;
+    if (message.kind === 'result') this.#pending.resolve(message.logits);
+    else this.#pending.reject(new ChildFailure(message.reason));
+  }
+
+  /** A child that is already gone takes no message; its end is told by `ended`. */
+  #send(message: ToChild): void {
+    if (this.#process.connected) this.#process.send(message, () => undefined);
+  }
+}

@@ -1,0 +1,172 @@
+/** Children, queue and the rows on their way between them. */
+import os from 'node:os';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { Problem } from '../errors.js';
+import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
+import { Queue, paddedTokens, tokensOf } from './queue.js';
+import { type Entry, Request } from './request.js';
+import { Slot } from './slot.js';
+
+const MAX_BATCH_SECONDS = 1;
+const MAX_ATTEMPTS = 2;
+const SLOWER_THAN_PREDICTED = 10;
+/** After so many failed starts in a row, what waits is told rather than kept. */
+const HOPELESS_STARTS = 3;
+/** A batch of at most this many tokens may have all cores to itself. */
+const WIDE_TOKENS = 512;
+
+export class InferencePool implements Engine {
+  readonly #labels: number;
+  readonly #options: EngineOptions;
+  readonly #slots: readonly Slot[];
+  readonly #queue: Queue;
+  readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
+  #batches = 0;
+  #wideRuns = false;
+  #closed = false;
+  #ageTimer: NodeJS.Timeout | undefined;
+
+  constructor(checkpoint: Checkpoint, options: EngineOptions) {
+    this.#labels = checkpoint.config.id2label.length;
+    this.#options = options;
+    this.#queue = new Queue(options);
+    const events = { onIdle: () => this.#dispatch(), onDeath: () => this.#onDeath() };
+    const wide = options.wideSession && options.children > 1 ? os.availableParallelism() : 0;
+    this.#slots = Array.from(
+      { length: options.children },
+      (_, i) => new Slot({ checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 }, events),
+    );
+  }
+
+  async classify(rows: readonly Int32Array[], { signal }: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
+    if (rows.length === 0) return [];
+    signal?.throwIfAborted();
+    if (this.#closed || this.#hopeless()) throw unavailable('no inference child can answer');
+    const request = new Request(rows, performance.now());
+    this.#queue.push(request, this.#tokensPerSecond());
+    const abandon = (): void => this.#fail(request, signal?.reason as Error);
+    signal?.addEventListener('abort', abandon, { once: true });
+    this.#dispatch();
+    return request.answer.finally(() => signal?.removeEventListener('abort', abandon));
+  }
+
+  status(): EngineStatus {
+    return {
+      ready: this.#slots.some(({ state }) => state !== 'starting'),
+      children: this.#slots.map(({ child, state }) => ({ pid: child.pid, state })),
+      queuedPairs: this.#queue.length,
+      queuedTokens: this.#queue.tokens,
+      totals: { ...this.#totals },
+    };
+  }
+
+  async warmUp(): Promise<void> {
+    await Promise.all(this.#slots.map(({ child }) => child.ready));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#ageTimer);
+    this.#queue.fail(unavailable('the service is shutting down'));
+    await Promise.all(this.#slots.map((slot) => slot.close()));
+  }
+
+  #tokensPerSecond(): number {
+    return this.#slots.reduce((sum, slot) => sum + slot.tokensPerSecond, 0);
+  }
+
+  /** Gives every idle child a share of what waits. */
+  #dispatch(): void {
+    clearTimeout(this.#ageTimer);
+    for (;;) {
+      const idle = this.#slots.filter(({ state }) => state === 'idle');
+      if (idle.length === 0 || this.#queue.length === 0 || this.#wideRuns || this.#closed) return;
+      const entries = this.#queue.take(this.#limits(idle), performance.now());
+      if (entries.length === 0) return this.#dispatchWhenOld();
+      void this.#run(this.#wideSlot(entries, idle), idle[0]!, entries);
+    }
+  }
+
+  #dispatchWhenOld(): void {
+    const age = performance.now() - (this.#queue.oldestSince ?? 0);
+    this.#ageTimer = setTimeout(() => this.#dispatch(), Math.max(1, this.#options.batchAgeMs - age));
+  }
+
+  /** What waits is shared among the idle children, within what one of them does in a second. */
+  #limits(idle: readonly Slot[]): { tokens: number; rows: number; ageMs: number } {
+    const { batchTokens, batchRows, batchAgeMs } = this.#options;
+    const share = Math.ceil(this.#queue.tokens / idle.length);
+    const affordable = Math.min(...idle.map((slot) => slot.tokensPerSecond)) * MAX_BATCH_SECONDS;
+    return { tokens: Math.min(batchTokens, share, affordable), rows: batchRows, ageMs: batchAgeMs };
+  }
+
+  /** The child whose session spans all cores, when nothing else runs or waits and the batch is small. */
+  #wideSlot(entries: readonly Entry[], idle: readonly Slot[]): Slot | undefined {
+    const alone = idle.length === this.#slots.length && this.#queue.length === 0;
+    return alone && paddedTokens(entries) <= WIDE_TOKENS ? idle.find(({ wide }) => wide) : undefined;
+  }
+
+  async #run(wide: Slot | undefined, other: Slot, entries: readonly Entry[]): Promise<void> {
+    const slot = wide ?? other;
+    slot.state = 'busy';
+    this.#wideRuns = wide !== undefined;
+    try {
+      const batch = { ...packed(entries), id: ++this.#batches, wide: wide !== undefined };
+      this.#settle(entries, await slot.child.run(batch, this.#limitMs(slot, entries)));
+    } catch (error) {
+      this.#retry(entries, error as Error);
+    }
+    if (wide) this.#wideRuns = false;
+    if (slot.state === 'busy') slot.state = 'idle';
+    this.#dispatch();
+  }
+
+  #limitMs({ tokensPerSecond }: Slot, entries: readonly Entry[]): number {
+    const predicted = (1000 * paddedTokens(entries)) / tokensPerSecond;
+    return Math.max(this.#options.stuckAfterMs, SLOWER_THAN_PREDICTED * predicted);
+  }
+
+  #settle(entries: readonly Entry[], logits: Float32Array): void {
+    this.#totals.batches += 1;
+    this.#totals.rows += entries.length;
+    this.#totals.tokens += tokensOf(entries);
+    this.#totals.paddedTokens += paddedTokens(entries);
+    entries.forEach(({ request, index }, row) => {
+      const own = logits.slice(row * this.#labels, (row + 1) * this.#labels);
+      request.fill(index, own.length === this.#labels && own.every(Number.isFinite) ? own : null);
+    });
+  }
+
+  /** Each row is tried once more; after that its request is told. */
+  #retry(entries: readonly Entry[], cause: Error): void {
+    for (const entry of entries) entry.attempts += 1;
+    const problem = unavailable('the pair could not be judged', cause);
+    for (const { request, attempts } of entries) if (attempts >= MAX_ATTEMPTS || this.#closed) this.#fail(request, problem);
+    const again = entries.filter(({ request }) => !request.settled);
+    this.#totals.retries += again.length;
+    this.#queue.restore(again);
+  }
+
+  #fail(request: Request, reason: Error): void {
+    if (request.settled) return;
+    request.fail(reason);
+    this.#queue.drop(request);
+  }
+
+  #onDeath(): void {
+    this.#totals.restarts += 1;
+    if (this.#hopeless()) this.#queue.fail(unavailable('no inference child can answer'));
+  }
+
+  #hopeless(): boolean {
+    return this.#slots.every(({ state, failures }) => state === 'starting' && failures >= HOPELESS_STARTS);
+  }
+}
+
+const unavailable = (detail: string, cause?: Error): Problem => new Problem('unavailable', detail, { retryAfter: 1, cause });
+
+function packed(entries: readonly Entry[]): { ids: Int32Array; lengths: Int32Array } {
+  const ids = new Int32Array(tokensOf(entries));
+  entries.reduce((offset, entry) => (ids.set(entry.ids, offset), offset + entry.length), 0);
+  return { ids, lengths: Int32Array.from(entries, ({ length }) => length) };
+}

@@ -1,0 +1,65 @@
+/** A place for an inference child: whoever dies in it is replaced, ever more slowly while starts fail. */
+import { InferenceChild } from './inference-child.js';
+import type { OpenMessage } from './messages.js';
+
+const MAX_BACKOFF_MS = 5000;
+const FIRST_BACKOFF_MS = 100;
+
+export interface SlotEvents {
+  /** The child can take a batch. */
+  readonly onIdle: () => void;
+  /** The child died and will be replaced; `failures` counts the starts in a row that failed. */
+  readonly onDeath: (failures: number) => void;
+}
+
+export class Slot {
+  readonly #open: Omit<OpenMessage, 'kind'>;
+  readonly #events: SlotEvents;
+  #closed = false;
+  child: InferenceChild;
+  state: 'starting' | 'idle' | 'busy' = 'starting';
+  tokensPerSecond = 0;
+  failures = 0;
+
+  constructor(open: Omit<OpenMessage, 'kind'>, events: SlotEvents) {
+    this.#open = open;
+    this.#events = events;
+    this.child = this.#start();
+  }
+
+  get wide(): boolean {
+    return this.#open.wideThreads > 0;
+  }
+
+  /** Resolves when the process has ended. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.child.kill('the engine was closed');
+    return this.child.ended;
+  }
+
+  #start(): InferenceChild {
+    const child = new InferenceChild(this.#open);
+    child.ready.then((rate) => this.#ready(rate), () => undefined);
+    void child.ended.then(() => this.#ended());
+    return child;
+  }
+
+  #ready(rate: number): void {
+    this.tokensPerSecond = rate;
+    this.state = 'idle';
+    this.failures = 0;
+    this.#events.onIdle();
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.failures = this.state === 'starting' ? this.failures + 1 : 0;
+    this.state = 'starting';
+    this.#events.onDeath(this.failures);
+    const backoff = this.failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failures);
+    setTimeout(() => {
+      if (!this.#closed) this.child = this.#start();
+    }, backoff);
+  }
+}

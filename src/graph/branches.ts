@@ -1,0 +1,94 @@
+/**
+ * LoRA branches (Hu et al. 2021), y = x·Wᵀ + b + (x·Aᵀ)·Bᵀ, in three forms: none, one adapter for the whole batch, and a
+ * bank from which every row of the batch takes its own. A and B are inputs of the graph, so that one session serves
+ * every adapter; B is fed scaled by alpha / r.
+ */
+import { CLASSIFIER, type LayerLinear, layerModule, linearShape } from '../checkpoint/names.js';
+import type { DebertaConfig } from '../checkpoint/checkpoint.js';
+import { ADAPTER_OF_ROW, type AdapterShape, HEAD_BIAS, HEAD_WEIGHT, isTarget, loraInput } from './adapter-shape.js';
+import { add, gather, gemm, input, matmul, reshape, transpose } from './build.js';
+import { type DimLike, mul } from './dims.js';
+import type { Value } from './value.js';
+import type { Weights } from './weights.js';
+
+/** x holds `tokens` positions of `batch` sequences, position-major. */
+export interface Rows {
+  readonly tokens: DimLike;
+  readonly batch: DimLike;
+}
+
+export interface Branches {
+  /** base + branch, both [tokens·batch, out], for x [tokens·batch, in]. */
+  readonly linear: (layer: number, linear: LayerLinear, x: Value, base: Value, rows: Rows) => Value;
+  /** The same for rows [n, in] that all sequences share (relative embeddings): [n, 1 or batch, out]. */
+  readonly shared: (layer: number, linear: LayerLinear, x: Value, base: Value) => Value;
+  /** pooled [batch, d] → logits [batch, labels]. */
+  readonly head: (pooled: Value) => Value;
+}
+
+export function branches(config: DebertaConfig, weights: Weights, shape: AdapterShape | null): Branches {
+  if (!shape) return none(weights);
+  return shape.bank ? bank(config, shape) : single(config, shape);
+}
+
+const none = (weights: Weights): Branches => ({
+  linear: (_layer, _linear, _x, base) => base,
+  shared: (_layer, _linear, _x, base) => shareable(base),
+  head: (pooled) => gemm(pooled, weights(`${CLASSIFIER}.weight`), weights(`${CLASSIFIER}.bias`), { transB: 1 }),
+});
+
+function single(config: DebertaConfig, shape: AdapterShape): Branches {
+  const classes = config.id2label.length;
+  const branch = (layer: number, linear: LayerLinear, x: Value, base: Value): Value => {
+    if (!isTarget(shape, linear)) return base;
+    const [a, b] = loraInputs(config, shape, layer, linear);
+    return gemm(gemm(x, a, null, { transB: 1 }), b, base, { transB: 1 });
+  };
+  return {
+    linear: branch,
+    shared: (layer, linear, x, base) => shareable(branch(layer, linear, x, base)),
+    head: (pooled) => {
+      const w = input(HEAD_WEIGHT, 'float32', [classes, config.hiddenSize]);
+      return gemm(pooled, w, input(HEAD_BIAS, 'float32', [classes]), { transB: 1 });
+    },
+  };
+}
+
+function bank(config: DebertaConfig, shape: AdapterShape): Branches {
+  const classes = config.id2label.length;
+  const up = (layer: number, linear: LayerLinear, x: Value): Value => {
+    const [a, b] = loraInputs(config, shape, layer, linear).map(ofRow) as [Value, Value];
+    const down = matmul(x, a, { transBatchA: 1, transB: 1 }); // [batch, n, r]
+    return transpose(matmul(down, b, { transB: 1 }), [1, 0, 2]); // [n, batch, out]
+  };
+  return {
+    linear: (layer, linear, x, base, { tokens, batch }) => {
+      if (!isTarget(shape, linear)) return base;
+      const branch = up(layer, linear, reshape(x, tokens, batch, x.shape[1]!));
+      return add(base, reshape(branch, mul(tokens, batch), base.shape[1]!));
+    },
+    shared: (layer, linear, x, base) =>
+      isTarget(shape, linear) ? add(shareable(base), up(layer, linear, shareable(x))) : shareable(base),
+    head: (pooled) => {
+      const w = ofRow(input(HEAD_WEIGHT, 'float32', ['N', classes, config.hiddenSize])); // [batch, labels, d]
+      const b = ofRow(input(HEAD_BIAS, 'float32', ['N', classes]));
+      const rows = reshape(pooled, pooled.shape[0]!, 1, config.hiddenSize);
+      return add(reshape(matmul(rows, w, { transB: 1 }), pooled.shape[0]!, classes), b);
+    },
+  };
+}
+
+/** A [r, in] and B [out, r], with a leading axis N of adapters in a bank. */
+function loraInputs(config: DebertaConfig, shape: AdapterShape, layer: number, linear: LayerLinear): [Value, Value] {
+  const [out, inner] = linearShape(config, linear);
+  const module = layerModule(layer, linear);
+  const leading = shape.bank ? ['N'] : [];
+  return [
+    input(loraInput(module, 'A'), 'float32', [...leading, shape.rank, inner]),
+    input(loraInput(module, 'B'), 'float32', [...leading, out, shape.rank]),
+  ];
+}
+
+const ofRow = (tensors: Value): Value => gather(tensors, input(ADAPTER_OF_ROW, 'int32', ['B']));
+
+const shareable = (x: Value): Value => reshape(x, x.shape[0]!, 1, x.shape[1]!);

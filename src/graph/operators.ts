@@ -1,0 +1,105 @@
+/**
+ * The operators Errata's graphs are made of: one table of domains and shape rules. A rule gets the input types and the
+ * attributes and returns the output types, or throws a TypeError that says what does not fit.
+ * Semantics: https://onnx.ai/onnx/operators and onnxruntime's docs/ContribOperators.md (domain com.microsoft).
+ */
+import { type Dim, type Shape, constant, dim, equal, shapeText, sameShape, size } from './dims.js';
+import type { DType, TensorType } from './value.js';
+
+export interface OpAttributes {
+  Add: Record<never, never>;
+  Cast: { to: DType };
+  FusedMatMul: { alpha?: number; transA?: 0 | 1; transB?: 0 | 1; transBatchA?: 0 | 1; transBatchB?: 0 | 1 };
+  Gather: { axis: number };
+  Gelu: Record<never, never>;
+  Gemm: { alpha?: number; transA?: 0 | 1; transB?: 0 | 1 };
+  LayerNormalization: { axis: -1; epsilon: number };
+  Mul: Record<never, never>;
+  ReduceSum: { axis: number };
+  /** `to` is written as the second ONNX input. */
+  Reshape: { to: Shape };
+  /** One axis; start and length are written as ONNX inputs. */
+  Slice: { axis: number; start: Dim; length: Dim };
+  Softmax: { axis: -1 };
+  Transpose: { perm: readonly number[] };
+}
+
+export type OpName = keyof OpAttributes;
+export type Domain = '' | 'com.microsoft';
+
+export interface Operator<A> {
+  readonly domain: Domain;
+  readonly infer: (inputs: readonly TensorType[], attributes: A) => TensorType;
+}
+
+export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = {
+  Add: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
+  Cast: { domain: '', infer: ([x], { to }) => ({ dtype: to, shape: x!.shape }) },
+  FusedMatMul: {
+    domain: 'com.microsoft',
+    infer: ([a, b], { transA, transB, transBatchA, transBatchB }) => {
+      const left = swapLast(batchFirst(a!.shape, transBatchA), transA);
+      const right = swapLast(batchFirst(b!.shape, transBatchB), transB);
+      const [m, k] = left.slice(-2);
+      const [k2, n] = right.slice(-2);
+      fits(equal(k!, k2!), 'FusedMatMul', left, right);
+      return like(a!, [...broadcast(left.slice(0, -2), right.slice(0, -2)), m!, n!]);
+    },
+  },
+  Gather: {
+    domain: '',
+    infer: ([x, indices], { axis }) => like(x!, x!.shape.toSpliced(axis, 1, ...indices!.shape)),
+  },
+  Gelu: { domain: 'com.microsoft', infer: ([x]) => x! },
+  Gemm: {
+    domain: '',
+    infer: ([a, b, c], { transA, transB }) => {
+      const [m, k] = swapLast(a!.shape, transA);
+      const [k2, n] = swapLast(b!.shape, transB);
+      fits(equal(k!, k2!), 'Gemm', a!.shape, b!.shape);
+      if (c) fits(sameShape(broadcast([m!, n!], c.shape), [m!, n!]), 'Gemm', [m!, n!], c.shape);
+      return like(a!, [m!, n!]);
+    },
+  },
+  LayerNormalization: {
+    domain: '',
+    infer: ([x, gamma, beta]) => {
+      for (const p of [gamma!, beta!]) fits(sameShape(p.shape, x!.shape.slice(-1)), 'LayerNormalization', x!.shape, p.shape);
+      return x!;
+    },
+  },
+  Mul: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
+  ReduceSum: { domain: '', infer: ([x], { axis }) => like(x!, x!.shape.toSpliced(axis, 1)) },
+  Reshape: {
+    domain: '',
+    infer: ([x], { to }) => {
+      fits(equal(size(x!.shape), size(to)), 'Reshape', x!.shape, to);
+      return like(x!, to);
+    },
+  },
+  Slice: { domain: '', infer: ([x], { axis, length }) => like(x!, x!.shape.with(axis, length)) },
+  Softmax: { domain: '', infer: ([x]) => x! },
+  Transpose: { domain: '', infer: ([x], { perm }) => like(x!, perm.map((axis) => x!.shape[axis]!)) },
+};
+
+const like = (x: TensorType, shape: Shape): TensorType => ({ dtype: x.dtype, shape });
+
+function fits(ok: boolean, op: OpName | 'broadcast', a: Shape, b: Shape): void {
+  if (!ok) throw new TypeError(`${op}: ${shapeText(a)} does not fit ${shapeText(b)}`);
+}
+
+/** NumPy's rule: aligned at the end, a dimension of 1 stretches. */
+export function broadcast(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  const at = (s: Shape, i: number): Dim => s[i - rank + s.length] ?? dim(1);
+  return Array.from({ length: rank }, (_, i) => {
+    const [x, y] = [at(a, i), at(b, i)];
+    fits(equal(x, y) || constant(x) === 1 || constant(y) === 1, 'broadcast', a, b);
+    return constant(x) === 1 ? y : x;
+  });
+}
+
+const swapLast = (s: Shape, swap: 0 | 1 | undefined): Shape => (swap ? [...s.slice(0, -2), s.at(-1)!, s.at(-2)!] : s);
+
+/** transBatch: the first axis becomes the last but one, [M, b…, K] → [b…, M, K]. */
+const batchFirst = (s: Shape, move: 0 | 1 | undefined): Shape => (move ? [...s.slice(1, -1), s[0]!, s.at(-1)!] : s);

@@ -5,8 +5,6 @@ import type { EngineStatus } from './engine/engine.js';
 
 export interface MetricsSource {
   engine(): EngineStatus;
-  /** Children of the engine replaced since the start. */
-  engineRestarts(): number;
 }
 
 export interface Metrics {
@@ -37,7 +35,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Judgements that could not be recorded',
     registers,
   });
-  engineGauges(registry, source);
+  engineMetrics(registry, source);
   const closeDelay = eventLoopDelay(registry);
   return {
     observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds),
@@ -48,32 +46,45 @@ export function createMetrics(source: MetricsSource): Metrics {
   };
 }
 
-function engineGauges(registry: Registry, source: MetricsSource): void {
-  const read: readonly [name: string, help: string, value: () => number][] = [
-    ['errata_engine_children', 'Inference children', () => source.engine().children],
-    ['errata_engine_children_ready', 'Inference children that judge', () => source.engine().childrenReady],
-    ['errata_queue_pairs', 'Pairs that wait', () => source.engine().queuedPairs],
-    ['errata_queue_tokens', 'Tokens that wait', () => source.engine().queuedTokens],
-  ];
+type Reading = readonly [name: string, help: string, read: (engine: EngineStatus) => number];
+
+const GAUGES: readonly Reading[] = [
+  ['errata_engine_children', 'Inference children', ({ children }) => children.length],
+  [
+    'errata_engine_children_ready',
+    'Inference children that can answer',
+    ({ children }) => children.filter(({ state }) => state !== 'starting').length,
+  ],
+  ['errata_queue_pairs', 'Pairs that wait', ({ queuedPairs }) => queuedPairs],
+  ['errata_queue_tokens', 'Tokens that wait', ({ queuedTokens }) => queuedTokens],
+];
+
+const TOTALS: readonly Reading[] = [
+  ['errata_engine_restarts_total', 'Inference children replaced', ({ totals }) => totals.restarts],
+  ['errata_engine_retries_total', 'Rows run again because their child died', ({ totals }) => totals.retries],
+  ['errata_engine_batches_total', 'Batches run', ({ totals }) => totals.batches],
+  ['errata_engine_rows_total', 'Rows run', ({ totals }) => totals.rows],
+  ['errata_engine_tokens_total', 'Tokens run', ({ totals }) => totals.tokens],
+  ['errata_engine_padded_tokens_total', 'Tokens run, padding included', ({ totals }) => totals.paddedTokens],
+];
+
+/** Read from the engine when somebody asks. */
+function engineMetrics(registry: Registry, { engine }: MetricsSource): void {
   const registers = [registry];
-  for (const [name, help, value] of read)
-    new Gauge({
+  for (const [name, help, read] of GAUGES) {
+    const gauge: Gauge = new Gauge({ name, help, registers, collect: (): void => gauge.set(read(engine())) });
+  }
+  for (const [name, help, read] of TOTALS) {
+    const counter: Counter = new Counter({
       name,
       help,
       registers,
-      collect() {
-        this.set(value());
+      collect: () => {
+        counter.reset();
+        counter.inc(read(engine()));
       },
     });
-  new Counter({
-    name: 'errata_engine_restarts_total',
-    help: 'Inference children replaced',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(source.engineRestarts());
-    },
-  });
+  }
 }
 
 /** p99 since the last reading, of this process's event loop. */

@@ -46,7 +46,7 @@ t.test('every filter reaches the store, numbers as numbers', async (t) => {
     limit: '200',
     cursor: 'abc_-',
   };
-  await get(`${url}/predictions?${new URLSearchParams(query)}`);
+  await get(`${url}/predictions?${new URLSearchParams(query).toString()}`);
   await get(`${url}/predictions`);
   const { label, min_confidence, max_confidence, limit, ...same } = query;
   t.strictSame({ ...listed[0] }, { ...same, label: 'supports', min_confidence: 0.25, max_confidence: 1, limit: 200 });

@@ -51,7 +51,7 @@ export async function serve(t: { teardown(end: () => Promise<unknown>): void }, 
 type Parts = Pick<Served, 'engine' | 'rows' | 'listed'> & { readonly embedding: Embedding | null };
 
 function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts): Dependencies {
-  const metrics = createMetrics({ engine: () => engine.status(), engineRestarts: () => 4 });
+  const metrics = createMetrics({ engine: () => engine.status() });
   let ids = 0;
   const judge = createJudge({
     model: { name: 'stand-in', digest: 'm1' },

@@ -83,14 +83,19 @@ export function writeTensors(tensors: readonly NamedTensor[]): Uint8Array {
     const offsets = [end, (end += data.byteLength)];
     return [name, { dtype: 'F32', shape, data_offsets: offsets }] as const;
   });
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([['__metadata__', { format: 'pt' }], ...entries])));
+  const json = new TextEncoder().encode(
+    JSON.stringify(Object.fromEntries([['__metadata__', { format: 'pt' }], ...entries])),
+  );
   const padding = (BYTES.F32 * 2 - (json.length % 8)) % 8;
   const file = new Uint8Array(LENGTH_BYTES + json.length + padding + end).fill(0x20);
   new DataView(file.buffer).setBigUint64(0, BigInt(json.length + padding), true);
   file.set(json, LENGTH_BYTES);
-  tensors.reduce((offset, { data }) => {
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    return offset + data.byteLength;
-  }, LENGTH_BYTES + json.length + padding);
+  tensors.reduce(
+    (offset, { data }) => {
+      file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+      return offset + data.byteLength;
+    },
+    LENGTH_BYTES + json.length + padding,
+  );
   return file;
 }

@@ -29,7 +29,9 @@ interface GoldenCase {
 }
 
 export async function golden(directory: string): Promise<GoldenReport> {
-  const { cases } = JSON.parse(await readFile(path.join(directory, 'reference.json'), 'utf8')) as { cases: GoldenCase[] };
+  const { cases } = JSON.parse(await readFile(path.join(directory, 'reference.json'), 'utf8')) as {
+    cases: GoldenCase[];
+  };
   const checkpoint = await openCheckpoint(path.join(directory, 'checkpoint'));
   const logits = await worst(checkpoint, null, {}, cases, (c) => c.logits);
   if (!cases.some((c) => c.adapter_logits)) return { logits };
@@ -41,7 +43,10 @@ export async function golden(directory: string): Promise<GoldenReport> {
 export const withinLimits = (report: GoldenReport): boolean =>
   Object.entries(report).every(([key, difference]) => difference <= GOLDEN_LIMITS[key as keyof GoldenReport]);
 
-async function readAdapter(checkpoint: Checkpoint, folder: string): Promise<{ shape: AdapterShape; feeds: AdapterFeeds }> {
+async function readAdapter(
+  checkpoint: Checkpoint,
+  folder: string,
+): Promise<{ shape: AdapterShape; feeds: AdapterFeeds }> {
   const [config, weights] = await Promise.all(
     ['adapter_config.json', 'adapter_model.safetensors'].map((name) => readFile(path.join(folder, name))),
   );
@@ -57,12 +62,20 @@ async function worst(
   cases: readonly GoldenCase[],
   expected: (c: GoldenCase) => number[][],
 ): Promise<number> {
-  const session = await openSession(compile(forward(checkpoint, shape)), { directory: checkpoint.directory, threads: 1 });
+  const session = await openSession(compile(forward(checkpoint, shape)), {
+    directory: checkpoint.directory,
+    threads: 1,
+  });
   let largest = 0;
   for (const c of cases) {
     const { feeds, bindings } = batch(checkpoint.config, rowsOf(c));
     const { logits } = await session.run({ ...feeds, ...adapter }, bindings);
-    largest = Math.max(largest, ...expected(c).flat().map((x, i) => Math.abs(x - logits![i]!)));
+    largest = Math.max(
+      largest,
+      ...expected(c)
+        .flat()
+        .map((x, i) => Math.abs(x - logits![i]!)),
+    );
   }
   return largest;
 }

@@ -17,7 +17,10 @@ export const weight = (source: Omit<WeightSource, 'kind'>, dtype: DType, dims: r
   value({ dtype, shape: shape(...dims) }, { kind: 'weight', ...source });
 
 export const floats = (data: readonly number[], dims: readonly number[]): Value =>
-  value({ dtype: 'float32', shape: shape(...dims) }, { kind: 'constant', data: new Uint8Array(Float32Array.from(data).buffer) });
+  value(
+    { dtype: 'float32', shape: shape(...dims) },
+    { kind: 'constant', data: new Uint8Array(Float32Array.from(data).buffer) },
+  );
 
 export const ints = (data: readonly number[]): Value =>
   value(
@@ -47,4 +50,3 @@ export const gemm = (a: Value, b: Value, c: Value | null, attributes: OpAttribut
 
 export const matmul = (a: Value, b: Value, attributes: OpAttributes['FusedMatMul'] = {}): Value =>
   apply('FusedMatMul', [a, b], attributes);
-

@@ -80,7 +80,8 @@ class Writer {
 
   #leaf(key: string, v: Value): string {
     const { source } = v;
-    const name = source.kind === 'input' || source.kind === 'weight' ? source.name : `${source.kind}_${this.#names.size}`;
+    const name =
+      source.kind === 'input' || source.kind === 'weight' ? source.name : `${source.kind}_${this.#names.size}`;
     this.#names.set(key, name);
     if (source.kind === 'weight' || source.kind === 'constant') this.#initializers.push(initializer(name, v));
     else this.#inputs.push(valueInfo(name, v));
@@ -155,7 +156,8 @@ function initializer(name: string, { dtype, shape, source }: Value): Message {
   if (source.kind === 'constant') return message.bytes(9, source.data);
   if (source.kind !== 'weight') throw new TypeError(`${name} is no initializer`);
   const place = { location: source.file, offset: source.offset, length: source.length };
-  for (const [key, given] of Object.entries(place)) message.message(13, new Message().string(1, key).string(2, String(given)));
+  for (const [key, given] of Object.entries(place))
+    message.message(13, new Message().string(1, key).string(2, String(given)));
   return message.int(14, EXTERNAL);
 }
 

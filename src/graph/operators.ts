@@ -64,7 +64,8 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
   LayerNormalization: {
     domain: '',
     infer: ([x, gamma, beta]) => {
-      for (const p of [gamma!, beta!]) fits(sameShape(p.shape, x!.shape.slice(-1)), 'LayerNormalization', x!.shape, p.shape);
+      for (const p of [gamma!, beta!])
+        fits(sameShape(p.shape, x!.shape.slice(-1)), 'LayerNormalization', x!.shape, p.shape);
       return x!;
     },
   },
@@ -79,7 +80,14 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
   },
   Slice: { domain: '', infer: ([x], { axis, length }) => like(x!, x!.shape.with(axis, length)) },
   Softmax: { domain: '', infer: ([x]) => x! },
-  Transpose: { domain: '', infer: ([x], { perm }) => like(x!, perm.map((axis) => x!.shape[axis]!)) },
+  Transpose: {
+    domain: '',
+    infer: ([x], { perm }) =>
+      like(
+        x!,
+        perm.map((axis) => x!.shape[axis]!),
+      ),
+  },
 };
 
 const like = (x: TensorType, shape: Shape): TensorType => ({ dtype: x.dtype, shape });

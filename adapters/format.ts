@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
 import { CLASSIFIER, LAYER_LINEARS, type LayerLinear, layerModule, linearShape } from '../src/checkpoint/names.js';
 import { toFloat32 } from '../src/tensors/dtype.js';
+import { shown } from '../src/tensors/json.js';
 import { ADAPTER_LIMITS, SafetensorsError, type TensorEntry, parseTensorFile } from '../src/tensors/safetensors.js';
 import { AdapterError, type PeftConfig, forModule, parsePeftConfig } from './peft-config.js';
 
@@ -109,7 +110,7 @@ class Reader {
 
   refuseRest(): void {
     const [name] = this.#rest.keys();
-    if (name !== undefined) throw refused(`unexpected tensor ${JSON.stringify(name)}`);
+    if (name !== undefined) throw refused(`unexpected tensor ${shown(name)}`);
   }
 }
 

@@ -2,7 +2,7 @@
  * adapter_config.json as PEFT reads and writes it (peft, tuners/lora/config.py). What would change the answer and is not
  * supported is refused by name; keys that only steer training or loading elsewhere are let pass.
  */
-import { parseStrictJson } from '../src/tensors/json.js';
+import { parseStrictJson, shown } from '../src/tensors/json.js';
 
 /** An adapter that cannot be used: the message names the key or the tensor. */
 export class AdapterError extends Error {
@@ -25,8 +25,6 @@ const HEAD_NAMES = ['classifier', 'score'];
 
 type Json = ReadonlyMap<string, unknown>;
 const fail = (reason: string): AdapterError => new AdapterError(`adapter_config.json: ${reason}`);
-const shown = (value: unknown): string =>
-  JSON.stringify(value instanceof Map ? Object.fromEntries(value) : value) ?? 'missing';
 
 /** Absent, null, false and empty all mean "not used". */
 const unused = (value: unknown): boolean =>

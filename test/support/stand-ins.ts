@@ -48,12 +48,10 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
   };
   return {
     calls,
-    classify: async (rows, options = {}) => {
+    classify: async (rows, options) => {
       calls.push({ rows, options });
       return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
     },
-    hold: async () => undefined,
-    forget: () => undefined,
     status: () => status,
     warmUp: async () => undefined,
   };

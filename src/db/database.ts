@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
 import { Link, type Log } from './link.js';
-import type { Replies, Role } from './messages.js';
+import type { OpenRequest, Replies, Role } from './messages.js';
 import { remoteKysely } from './remote.js';
 import type { Schema } from './schema.js';
 import type { units } from './units.js';
@@ -81,11 +81,10 @@ export async function openDatabase<U extends Units = typeof units>(options: Data
   const { log = SILENT, worker: script = WORKER, busyTimeoutMs: busy_timeout_ms = 5000 } = options;
   const file = databaseFile(options.url);
   const tally = new Tally();
-  const link = (role: Role) =>
-    new Link({ script, log, open: { kind: 'open', role, file, busy_timeout_ms }, onReplies: (r) => tally.count(r) });
-  const writer = link('writer');
-  await writer.ready();
-  const reader = link('reader');
+  const shared = { script, log, onReplies: (replies: Replies) => tally.count(replies) };
+  const open = (role: Role): OpenRequest => ({ kind: 'open', role, file, busy_timeout_ms });
+  const writer = new Link({ ...shared, open: open('writer') });
+  const reader = new Link({ ...shared, open: open('reader'), after: writer.ready() });
   await reader.ready().catch(async (error: unknown) => {
     await writer.close();
     throw error;

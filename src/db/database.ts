@@ -44,6 +44,8 @@ export interface DatabaseOptions {
   readonly log?: Log;
   /** How long another process's lock on the file is waited for; 5000 ms by default. */
   readonly busyTimeoutMs?: number;
+  /** A stream that is not read for so long is closed; a minute by default. */
+  readonly streamIdleMs?: number;
   /** The body of the worker threads: a compiled module that calls `serveWorker` with the units `U`. */
   readonly worker?: URL;
 }
@@ -78,11 +80,17 @@ class Tally {
  * process, not writable, of a newer version.
  */
 export async function openDatabase<U extends Units = typeof units>(options: DatabaseOptions): Promise<Database<U>> {
-  const { log = SILENT, worker: script = WORKER, busyTimeoutMs: busy_timeout_ms = 5000 } = options;
+  const { log = SILENT, worker: script = WORKER, busyTimeoutMs = 5000, streamIdleMs = 60_000 } = options;
   const file = databaseFile(options.url);
   const tally = new Tally();
   const shared = { script, log, onReplies: (replies: Replies) => tally.count(replies) };
-  const open = (role: Role): OpenRequest => ({ kind: 'open', role, file, busy_timeout_ms });
+  const open = (role: Role): OpenRequest => ({
+    kind: 'open',
+    role,
+    file,
+    busy_timeout_ms: busyTimeoutMs,
+    stream_idle_ms: streamIdleMs,
+  });
   const writer = new Link({ ...shared, open: open('writer') });
   const reader = new Link({ ...shared, open: open('reader'), after: writer.ready() });
   await reader.ready().catch(async (error: unknown) => {

@@ -31,7 +31,7 @@ export async function migrate(db: Kysely<unknown>, migrations: Migrations, file:
   const provider = { getMigrations: () => Promise.resolve({ ...migrations }) };
   const { error } = await new Migrator({ db, provider }).migrateToLatest();
   if (error === undefined) return;
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = error instanceof Error ? error.message : 'unknown';
   throw new Problem('storage-failed', `${file} could not be brought to the present schema: ${reason}`, {
     cause: error,
   });

@@ -47,7 +47,9 @@ class Reader implements Server {
         return this.#streams.read(request.stream, request.rows);
       case 'close-stream':
         return this.#streams.close(request.stream);
-      default:
+      case 'open':
+      case 'unit':
+      case 'close':
         throw new Error(`the reader takes no ${request.kind}`);
     }
   }

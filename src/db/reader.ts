@@ -50,7 +50,7 @@ class Reader implements Server {
       case 'open':
       case 'unit':
       case 'close':
-        throw new Error(`the reader takes no ${request.kind}`);
+        return notForReading(request.kind);
     }
   }
 
@@ -63,4 +63,8 @@ class Reader implements Server {
 
 export function openReader(options: OpenRequest, post: (replies: Replies) => void): Server {
   return new Reader(options, post);
+}
+
+function notForReading(kind: string): never {
+  throw new Error(`the reader takes no ${kind}`);
 }

@@ -46,11 +46,12 @@ class Reader implements Server {
       case 'read-stream':
         return this.#streams.read(request.stream, request.rows);
       case 'close-stream':
-        return this.#streams.close(request.stream);
+        this.#streams.close(request.stream);
+        return null;
       case 'open':
       case 'unit':
       case 'close':
-        return notForReading(request.kind);
+        throw new Error(`the reader takes no ${request.kind}`);
     }
   }
 
@@ -63,8 +64,4 @@ class Reader implements Server {
 
 export function openReader(options: OpenRequest, post: (replies: Replies) => void): Server {
   return new Reader(options, post);
-}
-
-function notForReading(kind: string): never {
-  throw new Error(`the reader takes no ${kind}`);
 }

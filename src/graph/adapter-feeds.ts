@@ -1,7 +1,16 @@
 /** An adapter's tensors as the inputs of a graph: ranks padded with zeros, B scaled, missing modules zero. */
 import type { DebertaConfig } from '../checkpoint/checkpoint.js';
 import { type LayerLinear, layerModule, linearShape } from '../checkpoint/names.js';
-import { type AdapterShape, HEAD_BIAS, HEAD_WEIGHT, RANKS, type Rank, TARGET_SETS, type TargetSet, loraInput } from './adapter-shape.js';
+import {
+  type AdapterShape,
+  HEAD_BIAS,
+  HEAD_WEIGHT,
+  RANKS,
+  type Rank,
+  TARGET_SETS,
+  type TargetSet,
+  loraInput,
+} from './adapter-shape.js';
 import type { BatchTensor } from './batch.js';
 
 export interface LoraTensors {
@@ -27,37 +36,63 @@ export function commonShape(adapters: readonly AdapterTensors[], bank: boolean):
   const rank = RANKS.find((r) => r >= largest);
   if (!rank) throw new RangeError(`rank ${largest} is above ${RANKS.at(-1)}`);
   const sets = Object.keys(TARGET_SETS) as TargetSet[];
-  const targets = sets.find((set) => modules.every(({ linear }) => (TARGET_SETS[set] as readonly LayerLinear[]).includes(linear)));
+  const targets = sets.find((set) =>
+    modules.every(({ linear }) => (TARGET_SETS[set] as readonly LayerLinear[]).includes(linear)),
+  );
   return { targets: targets ?? 'all', rank, bank };
 }
 
 /** Feeds for a graph of `shape`; with `shape.bank` the adapters are stacked along a leading axis, in order. */
-export function adapterFeeds(config: DebertaConfig, adapters: readonly AdapterTensors[], shape: AdapterShape): AdapterFeeds {
+export function adapterFeeds(
+  config: DebertaConfig,
+  adapters: readonly AdapterTensors[],
+  shape: AdapterShape,
+): AdapterFeeds {
   const leading = shape.bank ? [adapters.length] : [];
   const stacked = (dims: readonly number[], data: readonly Float32Array[]): BatchTensor => ({
     data: shape.bank ? concat(data) : data[0]!,
     shape: [...leading, ...dims],
   });
   const feeds: Record<string, BatchTensor> = {
-    [HEAD_WEIGHT]: stacked([config.id2label.length, config.hiddenSize], adapters.map(({ head }) => head.weight)),
-    [HEAD_BIAS]: stacked([config.id2label.length], adapters.map(({ head }) => head.bias)),
+    [HEAD_WEIGHT]: stacked(
+      [config.id2label.length, config.hiddenSize],
+      adapters.map(({ head }) => head.weight),
+    ),
+    [HEAD_BIAS]: stacked(
+      [config.id2label.length],
+      adapters.map(({ head }) => head.bias),
+    ),
   };
   for (const { module, linear } of targetModules(config, shape)) {
     const [out, inner] = linearShape(config, linear);
     const sides = adapters.map(({ modules }) => padded(modules.get(module), out, inner, shape.rank));
-    feeds[loraInput(module, 'A')] = stacked([shape.rank, inner], sides.map(({ a }) => a));
-    feeds[loraInput(module, 'B')] = stacked([out, shape.rank], sides.map(({ b }) => b));
+    feeds[loraInput(module, 'A')] = stacked(
+      [shape.rank, inner],
+      sides.map(({ a }) => a),
+    );
+    feeds[loraInput(module, 'B')] = stacked(
+      [out, shape.rank],
+      sides.map(({ b }) => b),
+    );
   }
   return feeds;
 }
 
-function targetModules({ layers }: DebertaConfig, { targets }: AdapterShape): { module: string; linear: LayerLinear }[] {
+function targetModules(
+  { layers }: DebertaConfig,
+  { targets }: AdapterShape,
+): { module: string; linear: LayerLinear }[] {
   return Array.from({ length: layers }, (_, layer) =>
     TARGET_SETS[targets].map((linear) => ({ linear, module: layerModule(layer, linear) })),
   ).flat();
 }
 
-function padded(lora: LoraTensors | undefined, out: number, inner: number, rank: Rank): { a: Float32Array; b: Float32Array } {
+function padded(
+  lora: LoraTensors | undefined,
+  out: number,
+  inner: number,
+  rank: Rank,
+): { a: Float32Array; b: Float32Array } {
   const [a, b] = [new Float32Array(rank * inner), new Float32Array(out * rank)];
   if (!lora) return { a, b };
   a.set(lora.a);

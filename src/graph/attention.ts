@@ -7,7 +7,20 @@
  */
 import type { DebertaConfig } from '../checkpoint/checkpoint.js';
 import { type LayerLinear, layerModule } from '../checkpoint/names.js';
-import { add, floats, gather, gemm, input, matmul, multiply, reduceSum, reshape, slice, softmax, transpose } from './build.js';
+import {
+  add,
+  floats,
+  gather,
+  gemm,
+  input,
+  matmul,
+  multiply,
+  reduceSum,
+  reshape,
+  slice,
+  softmax,
+  transpose,
+} from './build.js';
 import type { Branches, Rows } from './branches.js';
 import { type Dim, mul, sub } from './dims.js';
 import { skew } from './relative.js';
@@ -83,13 +96,23 @@ const against = (at: LayerContext, x: Value, pos: Value): Value =>
   matmul(x, pos, { transBatchA: 1, transBatchB: 1, transB: 1, alpha: scale(at) });
 
 /** Projected relative embeddings by distance, [2L, 1 or B, H, d_head]; the base's part is constant, and folded at load. */
-function positions({ config, weights, branches, relative, layer }: LayerContext, linear: LayerLinear, order: string): Value {
+function positions(
+  { config, weights, branches, relative, layer }: LayerContext,
+  linear: LayerLinear,
+  order: string,
+): Value {
   const rows = input(order, 'int32', [TWICE_L]);
   const table = frozen(weights, layerModule(layer, linear), relative);
-  const pos = branches.shared(layer, linear, gather(relative, rows), gather(table, rows));
+  const pos = branches.shared(
+    layer,
+    linear,
+    gather(relative, rows),
+    gather(table, rows),
+    order === FALLING ? 'falling' : 'rising',
+  );
   const batch: Dim = pos.shape[1]!;
   return reshape(pos, TWICE_L, batch, config.heads, config.headSize);
 }
 
-const scale = ({ config }: LayerContext): number => 1 / Math.sqrt(config.headSize * (1 + Number(config.c2p) + Number(config.p2c)));
-
+const scale = ({ config }: LayerContext): number =>
+  1 / Math.sqrt(config.headSize * (1 + Number(config.c2p) + Number(config.p2c)));

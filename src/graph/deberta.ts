@@ -7,10 +7,18 @@
  * Output: logits [B, labels].
  */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { EMBEDDINGS, EMBED_PROJECTION, ENCODER, POOLER, RELATIVE_EMBEDDINGS, WORD_EMBEDDINGS, layerModule } from '../checkpoint/names.js';
+import {
+  EMBEDDINGS,
+  EMBED_PROJECTION,
+  ENCODER,
+  POOLER,
+  RELATIVE_EMBEDDINGS,
+  WORD_EMBEDDINGS,
+  layerModule,
+} from '../checkpoint/names.js';
 import type { AdapterShape } from './adapter-shape.js';
 import { type LayerContext, attention, firstRowAttention, frozen } from './attention.js';
-import { type Rows, branches } from './branches.js';
+import { type Dropout, type Rows, branches } from './branches.js';
 import { add, cast, gather, gelu, gemm, input, layerNorm, multiply, slice } from './build.js';
 import { mul } from './dims.js';
 import type { Value } from './value.js';
@@ -19,10 +27,10 @@ import { type Weights, stored, weightsOf } from './weights.js';
 export const INPUT_IDS = 'input_ids';
 export const TOKEN_MASK = 'token_mask';
 
-export function forward(checkpoint: Checkpoint, shape: AdapterShape | null): { logits: Value } {
+export function forward(checkpoint: Checkpoint, shape: AdapterShape | null, dropout?: Dropout): { logits: Value } {
   const { config } = checkpoint;
   const weights = weightsOf(checkpoint);
-  const branch = branches(config, weights, shape);
+  const branch = branches(config, weights, shape, dropout);
   const relative = relativeEmbeddings(checkpoint, weights);
   let x = embeddings(checkpoint, weights);
   for (let layer = 0; layer < config.layers; layer++) {
@@ -35,8 +43,12 @@ function embeddings(checkpoint: Checkpoint, weights: Weights): Value {
   const { config } = checkpoint;
   const ids = input(INPUT_IDS, 'int32', [mul('L', 'B')]);
   const words = cast(gather(stored(checkpoint, WORD_EMBEDDINGS), ids), 'float32'); // [L·B, e]
-  const wide = config.embeddingSize === config.hiddenSize ? words : gemm(words, weights(EMBED_PROJECTION), null, { transB: 1 });
-  return multiply(norm(config, weights, `${EMBEDDINGS}.LayerNorm`, wide), input(TOKEN_MASK, 'float32', [mul('L', 'B'), 1]));
+  const wide =
+    config.embeddingSize === config.hiddenSize ? words : gemm(words, weights(EMBED_PROJECTION), null, { transB: 1 });
+  return multiply(
+    norm(config, weights, `${EMBEDDINGS}.LayerNorm`, wide),
+    input(TOKEN_MASK, 'float32', [mul('L', 'B'), 1]),
+  );
 }
 
 function relativeEmbeddings({ config }: Checkpoint, weights: Weights): Value {
@@ -55,7 +67,13 @@ function encoderLayer(at: LayerContext, x: Value): Value {
   return addAndNorm(at, 'output', inner, attended, rows);
 }
 
-function addAndNorm(at: LayerContext, block: 'attention.output' | 'output', x: Value, residual: Value, rows: Rows): Value {
+function addAndNorm(
+  at: LayerContext,
+  block: 'attention.output' | 'output',
+  x: Value,
+  residual: Value,
+  rows: Rows,
+): Value {
   const sum = add(dense(at, `${block}.dense`, x, rows), residual);
   return norm(at.config, at.weights, layerModule(at.layer, `${block}.LayerNorm`), sum);
 }

@@ -26,7 +26,9 @@ export function add(...dims: DimLike[]): Dim {
 }
 
 export function mul(...dims: DimLike[]): Dim {
-  return dims.map(dim).reduce((a, b) => fromTerms([...a.terms].flatMap(([m, x]) => [...b.terms].map(([n, y]) => [join(m, n), x * y]))));
+  return dims
+    .map(dim)
+    .reduce((a, b) => fromTerms([...a.terms].flatMap(([m, x]) => [...b.terms].map(([n, y]) => [join(m, n), x * y]))));
 }
 
 export const sub = (a: DimLike, b: DimLike): Dim => add(a, mul(-1, b));

@@ -7,13 +7,13 @@ import { GRADIENT_RULES, type GradientRule } from './gradient-rules.js';
 import type { Node, Value } from './value.js';
 
 /**
- * d loss / d input for each of `inputs` (graph inputs, in their order); `loss` is a scalar. Only what lies between is
+ * d loss / d input for each of `inputs` (graph inputs, in their order); `loss` has one element. Only what lies between is
  * differentiated: nothing is made for frozen weights. Throws a TypeError for an input the loss does not depend on.
  */
 export function gradients(loss: Value, inputs: readonly Value[]): Value[] {
   const wanted = new Set(inputs.map(key));
   const between = nodesBetween(loss, wanted);
-  const sums = new Map<Key, Value>([[key(loss), floats([1], [])]]);
+  const sums = new Map<Key, Value>([[key(loss), floats([1], loss.shape.map(() => 1))]]);
   for (const [node, y] of [...between].reverse()) {
     ruleOf(node)(node, sums.get(node)!, y).forEach((accumulate, i) => {
       const x = node.inputs[i]!;

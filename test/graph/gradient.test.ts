@@ -6,7 +6,6 @@ import {
   erf,
   exp,
   expand,
-  floats,
   gather,
   gelu,
   gemm,

@@ -49,7 +49,8 @@ export const expand = (x: Value, to: Shape): Value => apply('Expand', [x], { to 
 export const logSoftmax = (x: Value): Value => apply('LogSoftmax', [x], { axis: -1 });
 export const softmax = (x: Value): Value => apply('Softmax', [x], { axis: -1 });
 export const transpose = (x: Value, perm: readonly number[]): Value => apply('Transpose', [x], { perm });
-export const reduceSum = (x: Value, axis: number): Value => apply('ReduceSum', [x], { axis });
+export const reduceSum = (x: Value, axis: number, keepdims: 0 | 1 = 0): Value =>
+  apply('ReduceSum', [x], { axis, keepdims });
 export const reshape = (x: Value, ...to: DimLike[]): Value => apply('Reshape', [x], { to: shape(...to) });
 
 export const slice = (x: Value, axis: number, start: DimLike, length: DimLike): Value =>

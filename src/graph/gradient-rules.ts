@@ -172,7 +172,7 @@ function asStored(gradient: Value, shape: Shape, transBatch: 0 | 1): Value {
   return transpose(batched, [last - 1, ...shape.slice(1, -1).keys(), last]);
 }
 
-const rowSums = (x: Value): Value => reshape(reduceSum(x, x.shape.length - 1), ...x.shape.with(-1, dim(1)));
+const rowSums = (x: Value): Value => reduceSum(x, x.shape.length - 1, 1);
 
 const rowMeans = (x: Value): Value => times(rowSums(x), 1 / constant(x.shape.at(-1)!)!);
 

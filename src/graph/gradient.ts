@@ -13,7 +13,15 @@ import type { Node, Value } from './value.js';
 export function gradients(loss: Value, inputs: readonly Value[]): Value[] {
   const wanted = new Set(inputs.map(key));
   const between = nodesBetween(loss, wanted);
-  const sums = new Map<Key, Value>([[key(loss), floats([1], loss.shape.map(() => 1))]]);
+  const sums = new Map<Key, Value>([
+    [
+      key(loss),
+      floats(
+        [1],
+        loss.shape.map(() => 1),
+      ),
+    ],
+  ]);
   for (const [node, y] of [...between].reverse()) {
     ruleOf(node)(node, sums.get(node)!, y).forEach((accumulate, i) => {
       const x = node.inputs[i]!;

@@ -3,9 +3,9 @@
  * file's field numbers). Weights are written as external data: a place in a file, never bytes.
  */
 import { type Dim, type Shape, add as sum, constant, dim, shape, text } from './dims.js';
-import { OPERATORS, type OpName } from './operators.js';
+import { OPERATORS } from './operators.js';
 import { Message } from './protobuf.js';
-import { type DType, type Node, type TensorType, type Value, value } from './value.js';
+import { type DType, type Node, type TensorType, type Value, isNode, value } from './value.js';
 
 export interface Outputs {
   readonly [name: string]: Value;
@@ -112,8 +112,6 @@ function keyOf({ source, dtype }: Value): string {
   if (source.kind === 'dims') return `dims ${source.dims.map(text).join()}`;
   return source.kind === 'node' ? '' : `${source.kind} ${source.name}`;
 }
-
-const isNode = <K extends OpName>(node: Node, op: K): node is Node & Node<K> => node.op === op;
 
 /** What ONNX takes as int64 inputs and our nodes keep as attributes. */
 function vectorInputs(node: Node): Value[] {

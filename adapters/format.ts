@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
 import { CLASSIFIER, LAYER_LINEARS, type LayerLinear, layerModule, linearShape } from '../src/checkpoint/names.js';
 import { toFloat32 } from '../src/tensors/dtype.js';
+import { shown } from '../src/tensors/json.js';
 import { ADAPTER_LIMITS, SafetensorsError, type TensorEntry, parseTensorFile } from '../src/tensors/safetensors.js';
 import { AdapterError, type PeftConfig, forModule, parsePeftConfig } from './peft-config.js';
 
@@ -35,7 +36,9 @@ const PREFIX = 'base_model.model.';
 export function parseAdapter(configBytes: Uint8Array, weightBytes: Uint8Array, base: DebertaConfig): Adapter {
   const config = parsePeftConfig(configBytes);
   const file = new Reader(weightBytes);
-  const modules = new Map(loraModules(base).flatMap(([module, linear, layer]) => loraModule(file, config, base, { module, linear, layer })));
+  const modules = new Map(
+    loraModules(base).flatMap(([module, linear, layer]) => loraModule(file, config, base, { module, linear, layer })),
+  );
   if (modules.size === 0) throw new AdapterError('adapter_model.safetensors: no lora_A of a known Linear in it');
   const labels = base.id2label.length;
   const head = {
@@ -58,7 +61,12 @@ function loraModules({ layers }: DebertaConfig): (readonly [string, LayerLinear,
   ).flat();
 }
 
-function loraModule(file: Reader, config: PeftConfig, base: DebertaConfig, { module, linear }: ModuleName): [string, LoraModule][] {
+function loraModule(
+  file: Reader,
+  config: PeftConfig,
+  base: DebertaConfig,
+  { module, linear }: ModuleName,
+): [string, LoraModule][] {
   const [nameA, nameB] = [`${PREFIX}${module}.lora_A.weight`, `${PREFIX}${module}.lora_B.weight`];
   if (!file.has(nameA) && !file.has(nameB)) return [];
   const rank = forModule(config.rank_pattern, module, config.r);
@@ -102,13 +110,25 @@ class Reader {
 
   refuseRest(): void {
     const [name] = this.#rest.keys();
-    if (name !== undefined) throw refused(`unexpected tensor ${JSON.stringify(name)}`);
+    if (name !== undefined) throw refused(`unexpected tensor ${shown(name)}`);
   }
 }
 
 const refused = (reason: string): AdapterError => new AdapterError(`adapter_model.safetensors: ${reason}`);
 
-function adapterDigest({ r, lora_alpha, use_rslora, rank_pattern, alpha_pattern }: PeftConfig, weights: Uint8Array): string {
-  const canonical = { r, lora_alpha, use_rslora, rank_pattern: [...rank_pattern].sort(), alpha_pattern: [...alpha_pattern].sort() };
+function adapterDigest(
+  { r, lora_alpha, use_rslora, rank_pattern, alpha_pattern }: PeftConfig,
+  weights: Uint8Array,
+): string {
+  const canonical = {
+    r,
+    lora_alpha,
+    use_rslora,
+    rank_pattern: sortedEntries(rank_pattern),
+    alpha_pattern: sortedEntries(alpha_pattern),
+  };
   return createHash('sha256').update(weights).update(JSON.stringify(canonical)).digest('hex');
 }
+
+const sortedEntries = (pattern: ReadonlyMap<string, number>): [string, number][] =>
+  [...pattern].toSorted(([a], [b]) => (a < b ? -1 : 1));

@@ -2,7 +2,7 @@
  * adapter_config.json as PEFT reads and writes it (peft, tuners/lora/config.py). What would change the answer and is not
  * supported is refused by name; keys that only steer training or loading elsewhere are let pass.
  */
-import { parseStrictJson } from '../src/tensors/json.js';
+import { parseStrictJson, shown } from '../src/tensors/json.js';
 
 /** An adapter that cannot be used: the message names the key or the tensor. */
 export class AdapterError extends Error {
@@ -25,11 +25,14 @@ const HEAD_NAMES = ['classifier', 'score'];
 
 type Json = ReadonlyMap<string, unknown>;
 const fail = (reason: string): AdapterError => new AdapterError(`adapter_config.json: ${reason}`);
-const shown = (value: unknown): string => JSON.stringify(value instanceof Map ? Object.fromEntries(value) : value) ?? 'missing';
 
 /** Absent, null, false and empty all mean "not used". */
 const unused = (value: unknown): boolean =>
-  value === undefined || value === null || value === false || (value instanceof Map && value.size === 0) || (Array.isArray(value) && value.length === 0);
+  value === undefined ||
+  value === null ||
+  value === false ||
+  (value instanceof Map && value.size === 0) ||
+  (Array.isArray(value) && value.length === 0);
 
 /** Keys whose use would change what the adapter computes. */
 const UNSUPPORTED = [
@@ -57,7 +60,8 @@ export function parsePeftConfig(bytes: Uint8Array): PeftConfig {
   oneOf(json, 'peft_type', ['LORA']);
   oneOf(json, 'task_type', ['SEQ_CLS']);
   oneOf(json, 'bias', ['none', undefined]);
-  for (const key of UNSUPPORTED) if (!unused(json.get(key))) throw fail(`${key} is ${shown(json.get(key))}; it is not supported`);
+  for (const key of UNSUPPORTED)
+    if (!unused(json.get(key))) throw fail(`${key} is ${shown(json.get(key))}; it is not supported`);
   checkModulesToSave(json.get('modules_to_save'));
   return Object.freeze({
     r: rank(json.get('r') ?? 8, 'r'),
@@ -71,7 +75,8 @@ export function parsePeftConfig(bytes: Uint8Array): PeftConfig {
 }
 
 function oneOf(json: Json, key: string, values: readonly unknown[]): void {
-  if (!values.includes(json.get(key))) throw fail(`${key} is ${shown(json.get(key))}; supported: ${JSON.stringify(values[0])}`);
+  if (!values.includes(json.get(key)))
+    throw fail(`${key} is ${shown(json.get(key))}; supported: ${JSON.stringify(values[0])}`);
 }
 
 function checkModulesToSave(value: unknown): void {

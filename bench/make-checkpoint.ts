@@ -35,7 +35,8 @@ export async function makeCheckpoint(folder: string, tokenizerFolder: string, co
   await mkdir(folder, { recursive: true });
   const json = JSON.stringify(config, null, 2);
   await writeFile(path.join(folder, 'config.json'), json);
-  for (const file of ['tokenizer.json', 'tokenizer_config.json']) await cp(path.join(tokenizerFolder, file), path.join(folder, file));
+  for (const file of ['tokenizer.json', 'tokenizer_config.json'])
+    await cp(path.join(tokenizerFolder, file), path.join(folder, file));
   await writeWeights(path.join(folder, 'model.safetensors'), [...expectedShapes(parseConfig(Buffer.from(json)))]);
 }
 

@@ -1,5 +1,9 @@
 /** The use case behind POST /nli: pairs → text → engine → labels → record → answers. */
-import type { Label } from './labels.js';
+import { Problem } from './errors.js';
+import type { CheckpointLabel, Label } from './labels.js';
+import { LABELS } from './labels.js';
+import { LIMITS } from './limits.js';
+import type { Encoding, Text } from './text/text.js';
 
 export interface JudgePair {
   readonly pair_id: string;
@@ -36,4 +40,217 @@ export interface JudgeRequest {
   /** `active`, `base`, a version or an id. */
   readonly adapter: string;
   readonly signal?: AbortSignal;
+}
+
+export interface Judge {
+  /**
+   * Judges every pair by the one adapter that `request.adapter` names now; results in the order of the pairs.
+   * A pair's own trouble is its result's `error`. Rejects with a Problem for what concerns the whole request.
+   */
+  judge(request: JudgeRequest): Promise<JudgeAnswer>;
+}
+
+/** One judgement as it is kept: the pair, the answer, and what made it. */
+export interface JudgementRecord {
+  readonly id: string;
+  readonly pair_id: string;
+  readonly page_id: string | null;
+  readonly premise: string;
+  readonly nli_hypothesis: string;
+  readonly label: Label;
+  readonly confidence: number;
+  readonly raw_label: string;
+  readonly scores: Record<Label, number>;
+  readonly truncated: boolean;
+  readonly model: string;
+  readonly model_digest: string;
+  readonly adapter: AdapterRef | null;
+  /** RFC 3339, UTC. */
+  readonly created_at: string;
+  /** From the request's admission to its logits. */
+  readonly latency_ms: number;
+}
+
+/** `best-effort`: a failed record leaves prediction_id null; `required`: it fails the request; `off`: none is kept. */
+export type RecordMode = 'best-effort' | 'required' | 'off';
+
+export interface Recorder {
+  readonly mode: RecordMode;
+  /** Resolves when the rows are on disk. */
+  write(rows: readonly JudgementRecord[]): Promise<void>;
+  /** Told of each failed write, with the number of judgements it lost. */
+  failed(error: unknown, rows: number): void;
+}
+
+/** What is asked of the engine. Rejects with Problem 'queue-full' or 'unavailable'. */
+export interface Classifier {
+  /** Logits of each row, [labels], in their order; null where they are not finite. */
+  classify(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
+}
+
+export interface ClassifyWith {
+  /** Digest of the adapter; null for the base model. */
+  readonly adapter: string | null;
+  /** In the clock of performance.now(). */
+  readonly deadline: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds of performance.now(). */
+  monotonic(): number;
+}
+
+export interface JudgeParts {
+  readonly model: { readonly name: string; readonly digest: string };
+  readonly text: Pick<Text, 'encode'>;
+  readonly engine: Classifier;
+  /** What each logit stands for. */
+  readonly labels: readonly CheckpointLabel[];
+  readonly record: Recorder;
+  /** The adapter of that name; null for the base model, undefined when there is none. */
+  readonly adapters: { resolve(name: string): Promise<AdapterRef | null | undefined> };
+  readonly clock: Clock;
+  readonly newId: () => string;
+  /** How long a request may take before it is answered 503. */
+  readonly deadlineMs: number;
+  readonly maxPairs?: number;
+}
+
+export function createJudge(parts: JudgeParts): Judge {
+  return { judge: (request) => judge(parts, request) };
+}
+
+async function judge(parts: JudgeParts, request: JudgeRequest): Promise<JudgeAnswer> {
+  const start = parts.clock.monotonic();
+  refuseTooMany(request.pairs.length, parts.maxPairs ?? LIMITS.pairs_per_request);
+  const adapter = await resolveAdapter(parts, request.adapter);
+  const answer = { model: parts.model.name, adapter };
+  if (request.pairs.length === 0) return { ...answer, results: [] };
+  const encoded = await parts.text.encode(
+    request.pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis })),
+  );
+  const encodings = encoded.filter((one): one is Encoding => 'ids' in one);
+  const logits = await classify(parts, encodings, adapter, start, request.signal);
+  let row = 0;
+  const results = encoded.map((one, index): Judgement => {
+    const { pair_id } = request.pairs[index] as JudgePair;
+    if (!('ids' in one)) return troubled(pair_id, one.detail, false);
+    return judgement(parts.labels, pair_id, logits[row++] ?? null, one.truncated);
+  });
+  return { ...answer, results: await recorded(parts, request.pairs, results, adapter, start) };
+}
+
+function refuseTooMany(count: number, limit: number): void {
+  if (count <= limit) return;
+  const detail = `has ${count} pairs, at most ${limit} are taken in one request`;
+  throw new Problem('too-large', `/pairs ${detail}`, { errors: [{ pointer: '/pairs', detail }] });
+}
+
+async function resolveAdapter(parts: JudgeParts, name: string): Promise<AdapterRef | null> {
+  if (name === 'base') return null;
+  const adapter = await parts.adapters.resolve(name);
+  if (adapter !== undefined) return adapter;
+  const detail = 'names no adapter of this service: give "active", "base", a version or an id';
+  throw new Problem('unprocessable', `/adapter ${detail}`, { errors: [{ pointer: '/adapter', detail }] });
+}
+
+async function classify(
+  parts: JudgeParts,
+  encodings: readonly Encoding[],
+  adapter: AdapterRef | null,
+  start: number,
+  signal: AbortSignal | undefined,
+): Promise<(Float32Array | null)[]> {
+  signal?.throwIfAborted();
+  if (encodings.length === 0) return [];
+  const logits = await parts.engine.classify(
+    encodings.map(({ ids }) => ids),
+    { adapter: adapter?.digest ?? null, deadline: start + parts.deadlineMs, ...(signal && { signal }) },
+  );
+  if (logits.length !== encodings.length)
+    throw new Error(`the engine answered ${logits.length} rows to ${encodings.length}`);
+  return logits;
+}
+
+/** A pair that could not be judged: an error, never a judgement somebody might store. */
+function troubled(pair_id: string, error: string, truncated: boolean): Judgement {
+  const none = { prediction_id: null, label: 'neutral', confidence: 0, raw_label: null, scores: null } as const;
+  return { pair_id, ...none, truncated, error };
+}
+
+function judgement(
+  labels: readonly CheckpointLabel[],
+  pair_id: string,
+  logits: Float32Array | null,
+  truncated: boolean,
+): Judgement {
+  if (logits === null || !logits.every(Number.isFinite))
+    return troubled(pair_id, 'the model gave no finite answer to this pair', truncated);
+  if (logits.length !== labels.length)
+    throw new Error(`the checkpoint names ${labels.length} labels but the engine gave ${logits.length} logits`);
+  const shares = softmax(logits);
+  const best = shares.indexOf(Math.max(...shares));
+  const { label, raw_label } = labels[best] as CheckpointLabel;
+  const scores = scoresOf(labels, shares);
+  return { pair_id, prediction_id: null, label, confidence: scores[label], raw_label, scores, truncated, error: null };
+}
+
+/** Σ = 1, in float64; the largest logit is taken off first, so that no exponential overflows. */
+export function softmax(logits: ArrayLike<number>): number[] {
+  const values = Array.from(logits);
+  const top = Math.max(...values);
+  const powers = values.map((value) => Math.exp(value - top));
+  const sum = powers.reduce((total, power) => total + power, 0);
+  return powers.map((power) => power / sum);
+}
+
+/** A wire label that the checkpoint does not know scores 0. */
+function scoresOf(labels: readonly CheckpointLabel[], shares: readonly number[]): Record<Label, number> {
+  const scores = Object.fromEntries(LABELS.map((label) => [label, 0])) as Record<Label, number>;
+  for (const [index, { label }] of labels.entries()) scores[label] = shares[index] ?? 0;
+  return scores;
+}
+
+/** The results with their prediction_id, once the rows are on disk. */
+async function recorded(
+  parts: JudgeParts,
+  pairs: readonly JudgePair[],
+  results: Judgement[],
+  adapter: AdapterRef | null,
+  start: number,
+): Promise<Judgement[]> {
+  if (parts.record.mode === 'off') return results;
+  const made = {
+    model: parts.model.name,
+    model_digest: parts.model.digest,
+    adapter,
+    created_at: new Date(parts.clock.now()).toISOString(),
+    latency_ms: parts.clock.monotonic() - start,
+  };
+  const named = results.map((result) => (result.error === null ? { ...result, prediction_id: parts.newId() } : result));
+  const rows = named.flatMap((result, index) => recordOf(result, pairs[index] as JudgePair, made));
+  return rows.length === 0 || (await written(parts.record, rows)) ? named : results;
+}
+
+type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms'>;
+
+/** One row, or none for a pair that was not judged. */
+function recordOf(result: Judgement, pair: JudgePair, made: Made): JudgementRecord[] {
+  const { prediction_id, raw_label, scores, label, confidence, truncated } = result;
+  if (prediction_id === null || raw_label === null || scores === null) return [];
+  return [{ id: prediction_id, ...pair, label, confidence, raw_label, scores, truncated, ...made }];
+}
+
+async function written(record: Recorder, rows: readonly JudgementRecord[]): Promise<boolean> {
+  try {
+    await record.write(rows);
+    return true;
+  } catch (error) {
+    record.failed(error, rows.length);
+    if (record.mode === 'best-effort') return false;
+    throw new Problem('storage-failed', 'the judgements could not be recorded', { cause: error });
+  }
 }

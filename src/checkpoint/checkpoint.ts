@@ -1,10 +1,12 @@
 /** The one door of src/checkpoint: a model folder, checked, with the place of every weight in its file. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { type TensorEntry, readTensorFile } from '../tensors/safetensors.js';
 import { CheckpointError, type DebertaConfig, parseConfig } from './config.js';
 import { expectedShapes } from './names.js';
-import { sha256File } from './digest.js';
+import { sha256File } from '../files.js';
 
 export { CheckpointError, type DebertaConfig } from './config.js';
 
@@ -15,21 +17,40 @@ export interface Checkpoint {
   /** File name of the weights inside `directory`, and its tensors by name. */
   readonly weightsFile: string;
   readonly weights: ReadonlyMap<string, TensorEntry>;
-  /** SHA-256 of weights and config, in hex: the identity of the base model. */
+  /** SHA-256 of each file that decides the answers, in hex, by its name. */
+  readonly files: Readonly<Record<string, string>>;
+  /** SHA-256 over `files`: the identity of the base model. */
   readonly digest: string;
 }
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
+const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json'];
 
 /** Reads and checks the folder. Throws CheckpointError naming the file, the key or the tensor that does not fit. */
 export async function openCheckpoint(folder: string): Promise<Checkpoint> {
-  const configBytes = await fileOf(folder, CONFIG, (file) => readFile(file));
-  const config = parseConfig(configBytes);
+  const config = parseConfig(await fileOf(folder, CONFIG, (file) => readFile(file)));
   const weightsPath = await fileOf(folder, WEIGHTS, (file) => realpath(file));
   const weights = await tensorsOf(weightsPath, config);
-  const digest = await sha256File(weightsPath, configBytes);
-  return { directory: path.dirname(weightsPath), weightsFile: path.basename(weightsPath), config, weights, digest };
+  const files = await fileDigests(folder);
+  return {
+    directory: path.dirname(weightsPath),
+    weightsFile: path.basename(weightsPath),
+    config,
+    weights,
+    files,
+    digest: createHash('sha256').update(JSON.stringify(files)).digest('hex'),
+  };
+}
+
+/** The tokenizer's files may be missing: a checkpoint can be run on token ids alone. */
+async function fileDigests(folder: string): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const name of [CONFIG, WEIGHTS, ...TOKENIZER]) {
+    const file = path.join(folder, name);
+    if (existsSync(file)) digests[name] = await sha256File(file);
+  }
+  return digests;
 }
 
 async function fileOf<T>(folder: string, name: string, read: (file: string) => Promise<T>): Promise<T> {
@@ -53,5 +74,7 @@ async function tensorsOf(file: string, config: DebertaConfig): Promise<ReadonlyM
 function checkShape(file: string, name: string, shape: readonly number[], found: TensorEntry | undefined): void {
   if (!found) throw new CheckpointError(`${file}: tensor ${name} is missing`);
   if (found.shape.join() === shape.join()) return;
-  throw new CheckpointError(`${file}: tensor ${name} has shape [${found.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`);
+  throw new CheckpointError(
+    `${file}: tensor ${name} has shape [${found.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
+  );
 }

@@ -3,7 +3,7 @@
  * (keys: transformers, models/deberta_v2/configuration_deberta_v2.py). What would change the answer and is not
  * supported is refused by name.
  */
-import { parseStrictJson } from '../tensors/json.js';
+import { parseStrictJson, shown } from '../tensors/json.js';
 
 export interface DebertaConfig {
   readonly hiddenSize: number;
@@ -63,14 +63,14 @@ export function parseConfig(bytes: Uint8Array): DebertaConfig {
 function requireOneOf(json: Json, key: string, values: readonly unknown[]): void {
   const value = json.get(key);
   if (values.includes(value)) return;
-  const shown = values.filter((v) => v !== undefined && v !== null).map((v) => JSON.stringify(v));
-  throw fail(`${key} is ${JSON.stringify(value) ?? 'missing'}; supported: ${shown.join(', ') || 'not set'}`);
+  const supported = values.filter((v) => v !== undefined && v !== null).map(shown);
+  throw fail(`${key} is ${shown(value)}; supported: ${supported.join(', ') || 'not set'}`);
 }
 
 function integer(json: Json, key: string, fallback?: number, least = 1): number {
   const value = json.get(key) ?? fallback;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value < 2 ** 31) return value;
-  throw fail(`${key} is ${JSON.stringify(value) ?? 'missing'}; an integer of at least ${least} is needed`);
+  throw fail(`${key} is ${shown(value)}; an integer of at least ${least} is needed`);
 }
 
 function sizes(json: Json) {
@@ -111,13 +111,13 @@ function positions(json: Json) {
 function epsilon(json: Json): number {
   const value = json.get('layer_norm_eps') ?? 1e-7;
   if (typeof value === 'number' && value > 0 && value < 1) return value;
-  throw fail(`layer_norm_eps is ${JSON.stringify(value)}; a number between 0 and 1 is needed`);
+  throw fail(`layer_norm_eps is ${shown(value)}; a number between 0 and 1 is needed`);
 }
 
 function attentionTypes(value: unknown): readonly string[] {
   const list: unknown = typeof value === 'string' ? value.split('|') : (value ?? []);
   const known = Array.isArray(list) && list.every((v) => v === 'c2p' || v === 'p2c');
-  if (!known || list.length === 0) throw fail(`pos_att_type is ${JSON.stringify(value)}; supported: c2p, p2c or both`);
+  if (!known || list.length === 0) throw fail(`pos_att_type is ${shown(value)}; supported: c2p, p2c or both`);
   return list;
 }
 

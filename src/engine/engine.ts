@@ -1,11 +1,18 @@
 /** The one door of src/engine: token ids in, logits out, in child processes. */
 import os from 'node:os';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import { InferencePool } from './pool.js';
 
 export interface ClassifyOptions {
+  /** Digest of the adapter to answer with, which the engine must hold; null (the default) for the base model. */
+  readonly adapter?: string | null;
+  /** Rows of several calls with the same mix may share a batch although their adapters differ. */
+  readonly mix?: string;
   /** Aborted when the client has gone: what still waits is dropped. */
   readonly signal?: AbortSignal;
+  /** When the answer is worth nothing any more, in the clock of performance.now(). */
+  readonly deadline?: number;
 }
 
 export interface ChildStatus {
@@ -37,10 +44,14 @@ export interface EngineTotals {
 export interface Engine {
   /**
    * Logits of each row, [labels] in the checkpoint's order, in the order of `rows`; null where they are not finite.
-   * Rejects with Problem 'queue-full' at once, 'unavailable' when a child died twice on a row or the engine closes, or
-   * the signal's reason.
+   * Rejects with Problem 'queue-full' at once, 'unavailable' when a child died twice on a row, the deadline passed or the
+   * engine closes, or the signal's reason.
    */
   classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
+  /** Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it. */
+  hold(digest: string, tensors: AdapterTensors): Promise<void>;
+  /** The counterpart of hold. Rows that wait for the adapter are still answered by the children that have it. */
+  forget(digest: string): void;
   status(): EngineStatus;
   /** Resolves when every child has its sessions and has judged once. */
   warmUp(): Promise<void>;

@@ -1,6 +1,7 @@
 /** An inference child as its parent sees it: a process that is started once, runs one batch at a time and may die. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { BatchMessage, FromChild, OpenMessage, ToChild } from './messages.js';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
@@ -23,11 +24,16 @@ export class InferenceChild {
   readonly ready: Promise<number>;
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
+  readonly #holding = new Map<string, () => void>();
   #pending: Pending | undefined;
   #reason = 'the inference child died';
 
   constructor(open: Omit<OpenMessage, 'kind'>) {
-    this.#process = fork(PROGRAM, [], { serialization: 'advanced', execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.#process = fork(PROGRAM, [], {
+      serialization: 'advanced',
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
     this.ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
     this.#process.on('error', (error) => (this.#reason = error.message));
     this.ready = this.#awaitReady();
@@ -43,7 +49,10 @@ export class InferenceChild {
 
   /** The batch's logits; the child is killed when they have not come after `limitMs`. */
   async run(batch: Omit<BatchMessage, 'kind'>, limitMs: number): Promise<Float32Array> {
-    const watchdog = setTimeout(() => this.kill(`the inference child gave no answer for ${Math.round(limitMs)} ms`), limitMs);
+    const watchdog = setTimeout(
+      () => this.kill(`the inference child gave no answer for ${Math.round(limitMs)} ms`),
+      limitMs,
+    );
     try {
       return await new Promise<Float32Array>((resolve, reject) => {
         this.#pending = { id: batch.id, resolve, reject };
@@ -53,6 +62,17 @@ export class InferenceChild {
       this.#pending = undefined;
       clearTimeout(watchdog);
     }
+  }
+
+  /** Resolves when the child can answer with the adapter, or has ended. */
+  async hold(digest: string, tensors: AdapterTensors): Promise<void> {
+    const held = new Promise<void>((resolve) => this.#holding.set(digest, resolve));
+    this.#send({ kind: 'adapter', digest, tensors });
+    await Promise.race([held, this.ended]);
+  }
+
+  forget(digest: string): void {
+    this.#send({ kind: 'forget', digest });
   }
 
   kill(reason: string): void {
@@ -77,6 +97,7 @@ export class InferenceChild {
   }
 
   #receive(message: FromChild): void {
+    if (message.kind === 'held') this.#holding.get(message.digest)?.();
     if (message.kind !== 'result' && message.kind !== 'failure') return;
     if (this.#pending?.id !== message.id) return;
     if (message.kind === 'result') this.#pending.resolve(message.logits);

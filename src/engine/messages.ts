@@ -1,12 +1,24 @@
 /** All that crosses between the engine and its inference children (IPC with serialization 'advanced'). */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { AdapterTensors } from '../graph/adapter-feeds.js';
 
 export interface OpenMessage {
   readonly kind: 'open';
   readonly checkpoint: Checkpoint;
-  /** Threads of the everyday session, and of the one for a lone small batch (0: none). */
+  /** Threads of the everyday sessions, and of those for a lone small batch (0: none). */
   readonly threads: number;
   readonly wideThreads: number;
+}
+
+export interface AdapterMessage {
+  readonly kind: 'adapter';
+  readonly digest: string;
+  readonly tensors: AdapterTensors;
+}
+
+export interface ForgetMessage {
+  readonly kind: 'forget';
+  readonly digest: string;
 }
 
 export interface BatchMessage {
@@ -15,15 +27,24 @@ export interface BatchMessage {
   /** Token ids of all rows, one after the other, and the length of each. */
   readonly ids: Int32Array;
   readonly lengths: Int32Array;
+  /** The adapters of the batch (null: the base model), and which of them each row has. */
+  readonly adapters: readonly (string | null)[];
+  readonly adapterOfRow: Int32Array;
   readonly wide: boolean;
 }
 
-export type ToChild = OpenMessage | BatchMessage;
+export type ToChild = OpenMessage | AdapterMessage | ForgetMessage | BatchMessage;
 
 export interface ReadyMessage {
   readonly kind: 'ready';
   /** Measured with the everyday session. */
   readonly tokensPerSecond: number;
+}
+
+/** The adapter's tensors are held and its graph has a session. */
+export interface HeldMessage {
+  readonly kind: 'held';
+  readonly digest: string;
 }
 
 export interface ResultMessage {
@@ -40,10 +61,10 @@ export interface FailureMessage {
   readonly reason: string;
 }
 
-/** The child could not open the checkpoint and ends. */
+/** The child could not do what keeps it of use, and ends. */
 export interface BrokenMessage {
   readonly kind: 'broken';
   readonly reason: string;
 }
 
-export type FromChild = ReadyMessage | ResultMessage | FailureMessage | BrokenMessage;
+export type FromChild = ReadyMessage | HeldMessage | ResultMessage | FailureMessage | BrokenMessage;

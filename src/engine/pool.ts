@@ -2,7 +2,9 @@
 import os from 'node:os';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { Problem } from '../errors.js';
+import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
+import type { BatchMessage } from './messages.js';
 import { Queue, paddedTokens, tokensOf } from './queue.js';
 import { type Entry, Request } from './request.js';
 import { Slot } from './slot.js';
@@ -12,6 +14,7 @@ const MAX_ATTEMPTS = 2;
 const SLOWER_THAN_PREDICTED = 10;
 /** After so many failed starts in a row, what waits is told rather than kept. */
 const HOPELESS_STARTS = 3;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** A batch of at most this many tokens may have all cores to itself. */
 const WIDE_TOKENS = 512;
 
@@ -21,6 +24,7 @@ export class InferencePool implements Engine {
   readonly #slots: readonly Slot[];
   readonly #queue: Queue;
   readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
+  readonly #adapters = new Map<string, AdapterTensors>();
   #batches = 0;
   #wideRuns = false;
   #closed = false;
@@ -34,20 +38,31 @@ export class InferencePool implements Engine {
     const wide = options.wideSession && options.children > 1 ? os.availableParallelism() : 0;
     this.#slots = Array.from(
       { length: options.children },
-      (_, i) => new Slot({ checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 }, events),
+      (_, i) =>
+        new Slot({ checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 }, this.#adapters, events),
     );
   }
 
-  async classify(rows: readonly Int32Array[], { signal }: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
+  async classify(rows: readonly Int32Array[], options: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
     if (rows.length === 0) return [];
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw unavailable('no inference child can answer');
-    const request = new Request(rows, performance.now());
+    const { adapter = null, mix } = options;
+    if (adapter !== null && !this.#adapters.has(adapter)) throw unavailable('the adapter is not loaded');
+    const request = new Request(rows, { adapter, mix }, performance.now());
     this.#queue.push(request, this.#tokensPerSecond());
-    const abandon = (): void => this.#fail(request, signal?.reason as Error);
-    signal?.addEventListener('abort', abandon, { once: true });
     this.#dispatch();
-    return request.answer.finally(() => signal?.removeEventListener('abort', abandon));
+    return this.#whileWanted(request, options);
+  }
+
+  async hold(digest: string, tensors: AdapterTensors): Promise<void> {
+    this.#adapters.set(digest, tensors);
+    await Promise.all(this.#slots.map(({ child }) => child.hold(digest, tensors)));
+  }
+
+  forget(digest: string): void {
+    this.#adapters.delete(digest);
+    for (const { child } of this.#slots) child.forget(digest);
   }
 
   status(): EngineStatus {
@@ -69,6 +84,24 @@ export class InferencePool implements Engine {
     clearTimeout(this.#ageTimer);
     this.#queue.fail(unavailable('the service is shutting down'));
     await Promise.all(this.#slots.map((slot) => slot.close()));
+  }
+
+  /** The answer, unless the client goes or the deadline passes before it. */
+  async #whileWanted(
+    request: Request,
+    { signal, deadline = Number.POSITIVE_INFINITY }: ClassifyOptions,
+  ): Promise<(Float32Array | null)[]> {
+    const abandon = (): void => this.#fail(request, signal?.reason as Error);
+    const overdue = (): void => this.#fail(request, unavailable('the deadline passed'));
+    const left = Math.min(deadline - performance.now(), LONGEST_TIMER_MS);
+    const timer = setTimeout(overdue, left);
+    signal?.addEventListener('abort', abandon, { once: true });
+    try {
+      return await request.answer;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abandon);
+    }
   }
 
   #tokensPerSecond(): number {
@@ -141,7 +174,8 @@ export class InferencePool implements Engine {
   #retry(entries: readonly Entry[], cause: Error): void {
     for (const entry of entries) entry.attempts += 1;
     const problem = unavailable('the pair could not be judged', cause);
-    for (const { request, attempts } of entries) if (attempts >= MAX_ATTEMPTS || this.#closed) this.#fail(request, problem);
+    for (const { request, attempts } of entries)
+      if (attempts >= MAX_ATTEMPTS || this.#closed) this.#fail(request, problem);
     const again = entries.filter(({ request }) => !request.settled);
     this.#totals.retries += again.length;
     this.#queue.restore(again);
@@ -163,10 +197,13 @@ export class InferencePool implements Engine {
   }
 }
 
-const unavailable = (detail: string, cause?: Error): Problem => new Problem('unavailable', detail, { retryAfter: 1, cause });
+const unavailable = (detail: string, cause?: Error): Problem =>
+  new Problem('unavailable', detail, { retryAfter: 1, cause });
 
-function packed(entries: readonly Entry[]): { ids: Int32Array; lengths: Int32Array } {
+function packed(entries: readonly Entry[]): Omit<BatchMessage, 'kind' | 'id' | 'wide'> {
+  const adapters = [...new Set(entries.map(({ adapter }) => adapter))];
   const ids = new Int32Array(tokensOf(entries));
   entries.reduce((offset, entry) => (ids.set(entry.ids, offset), offset + entry.length), 0);
-  return { ids, lengths: Int32Array.from(entries, ({ length }) => length) };
+  const lengths = Int32Array.from(entries, ({ length }) => length);
+  return { ids, lengths, adapters, adapterOfRow: Int32Array.from(entries, ({ adapter }) => adapters.indexOf(adapter)) };
 }

@@ -69,7 +69,8 @@ export class Queue {
   }
 }
 
-export const tokensOf = (rows: readonly { length: number }[]): number => rows.reduce((sum, { length }) => sum + length, 0);
+export const tokensOf = (rows: readonly { length: number }[]): number =>
+  rows.reduce((sum, { length }) => sum + length, 0);
 
 export const paddedTokens = (rows: readonly { length: number }[]): number =>
   rows.length * Math.max(...rows.map(({ length }) => length));

@@ -6,7 +6,9 @@ export interface Entry {
   readonly index: number;
   readonly ids: Int32Array;
   readonly length: number;
+  /** Rows of different keys never share a batch. */
   readonly key: string;
+  readonly adapter: string | null;
   readonly since: number;
   attempts: number;
 }
@@ -20,14 +22,29 @@ export class Request {
   #reject!: (reason: Error) => void;
   settled = false;
 
-  constructor(rows: readonly Int32Array[], since: number) {
+  /** `mix` lets rows share a batch with those of other adapters. */
+  constructor(
+    rows: readonly Int32Array[],
+    { adapter, mix }: { adapter: string | null; mix: string | undefined },
+    since: number,
+  ) {
     this.#left = rows.length;
     this.#logits = rows.map(() => null);
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.entries = rows.map((ids, index) => ({ request: this, index, ids, length: ids.length, key: '', since, attempts: 0 }));
+    const key = mix === undefined ? `adapter ${adapter}` : `mix ${mix}`;
+    this.entries = rows.map((ids, index) => ({
+      request: this,
+      index,
+      ids,
+      length: ids.length,
+      key,
+      adapter,
+      since,
+      attempts: 0,
+    }));
   }
 
   /** `logits` null: not finite. */

@@ -1,9 +1,12 @@
 /** A place for an inference child: whoever dies in it is replaced, ever more slowly while starts fail. */
+import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import { InferenceChild } from './inference-child.js';
 import type { OpenMessage } from './messages.js';
 
 const MAX_BACKOFF_MS = 5000;
 const FIRST_BACKOFF_MS = 100;
+
+export type Adapters = ReadonlyMap<string, AdapterTensors>;
 
 export interface SlotEvents {
   /** The child can take a batch. */
@@ -14,6 +17,7 @@ export interface SlotEvents {
 
 export class Slot {
   readonly #open: Omit<OpenMessage, 'kind'>;
+  readonly #adapters: Adapters;
   readonly #events: SlotEvents;
   #closed = false;
   child: InferenceChild;
@@ -21,8 +25,10 @@ export class Slot {
   tokensPerSecond = 0;
   failures = 0;
 
-  constructor(open: Omit<OpenMessage, 'kind'>, events: SlotEvents) {
+  /** `adapters` is read at every start: a new child is given what the engine holds then. */
+  constructor(open: Omit<OpenMessage, 'kind'>, adapters: Adapters, events: SlotEvents) {
     this.#open = open;
+    this.#adapters = adapters;
     this.#events = events;
     this.child = this.#start();
   }
@@ -40,8 +46,12 @@ export class Slot {
 
   #start(): InferenceChild {
     const child = new InferenceChild(this.#open);
-    child.ready.then((rate) => this.#ready(rate), () => undefined);
+    child.ready.then(
+      (rate) => this.#ready(rate),
+      () => undefined,
+    );
     void child.ended.then(() => this.#ended());
+    for (const [digest, tensors] of this.#adapters) void child.hold(digest, tensors);
     return child;
   }
 

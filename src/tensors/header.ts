@@ -1,7 +1,7 @@
 /** The JSON header of a safetensors file, checked in full. */
-import { parseStrictJson } from './json.js';
+import { parseStrictJson, shown } from './json.js';
 import { BYTES, type FloatType } from './dtype.js';
-import { SafetensorsError, type TensorEntry, type TensorFile } from './safetensors.js';
+import { SafetensorsError, type TensorEntry, type TensorFile } from './entry.js';
 
 const METADATA = '__metadata__';
 
@@ -24,11 +24,12 @@ function headerMembers(bytes: Uint8Array): ReadonlyMap<string, unknown> {
 }
 
 function entry(name: string, value: unknown, dataStart: number): TensorEntry {
-  const fail = (reason: string): SafetensorsError => new SafetensorsError(`tensor ${JSON.stringify(name)}: ${reason}`);
+  const fail = (reason: string): SafetensorsError => new SafetensorsError(`tensor ${shown(name)}: ${reason}`);
   if (!(value instanceof Map)) throw fail('is not an object');
-  for (const key of value.keys()) if (!['dtype', 'shape', 'data_offsets'].includes(key)) throw fail(`unknown key ${JSON.stringify(key)}`);
+  for (const key of value.keys())
+    if (!['dtype', 'shape', 'data_offsets'].includes(key)) throw fail(`unknown key ${shown(key)}`);
   const type: unknown = value.get('dtype');
-  if (!isFloatType(type)) throw fail(`dtype ${JSON.stringify(type)} is not one of ${Object.keys(BYTES).join(', ')}`);
+  if (!isFloatType(type)) throw fail(`dtype ${shown(type)} is not one of ${Object.keys(BYTES).join(', ')}`);
   const shape: unknown = value.get('shape');
   if (!isNaturals(shape)) throw fail('shape is not a list of non-negative integers');
   const offsets: unknown = value.get('data_offsets');
@@ -44,7 +45,7 @@ function entry(name: string, value: unknown, dataStart: number): TensorEntry {
 function checkCoverage(tensors: readonly TensorEntry[], start: number, size: number): void {
   let position = start;
   for (const { name, offset, length } of tensors.toSorted((a, b) => a.offset - b.offset || a.length - b.length)) {
-    if (offset !== position) throw new SafetensorsError(`tensor ${JSON.stringify(name)} leaves a hole or overlaps another`);
+    if (offset !== position) throw new SafetensorsError(`tensor ${shown(name)} leaves a hole or overlaps another`);
     position += length;
   }
   if (position !== size) throw new SafetensorsError(`the tensors end at byte ${position}, the file at ${size}`);

@@ -3,27 +3,11 @@
  * the tensors must fill the file without hole, overlap or rest, and only the float types of checkpoints are read.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { BYTES } from './dtype.js';
+import { SafetensorsError, type TensorFile } from './entry.js';
 import { parseHeader } from './header.js';
-import { BYTES, type FloatType } from './dtype.js';
 
-export interface TensorEntry {
-  readonly name: string;
-  readonly type: FloatType;
-  readonly shape: readonly number[];
-  /** Byte offset in the file, and length in bytes. */
-  readonly offset: number;
-  readonly length: number;
-}
-
-export interface TensorFile {
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly metadata: ReadonlyMap<string, string>;
-}
-
-/** A file that breaks the format: the message says how. */
-export class SafetensorsError extends Error {
-  override readonly name = 'SafetensorsError';
-}
+export { SafetensorsError, type TensorEntry, type TensorFile } from './entry.js';
 
 export interface HeaderLimits {
   /** Largest header read, in bytes. */
@@ -83,14 +67,19 @@ export function writeTensors(tensors: readonly NamedTensor[]): Uint8Array {
     const offsets = [end, (end += data.byteLength)];
     return [name, { dtype: 'F32', shape, data_offsets: offsets }] as const;
   });
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries([['__metadata__', { format: 'pt' }], ...entries])));
+  const json = new TextEncoder().encode(
+    JSON.stringify(Object.fromEntries([['__metadata__', { format: 'pt' }], ...entries])),
+  );
   const padding = (BYTES.F32 * 2 - (json.length % 8)) % 8;
   const file = new Uint8Array(LENGTH_BYTES + json.length + padding + end).fill(0x20);
   new DataView(file.buffer).setBigUint64(0, BigInt(json.length + padding), true);
   file.set(json, LENGTH_BYTES);
-  tensors.reduce((offset, { data }) => {
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    return offset + data.byteLength;
-  }, LENGTH_BYTES + json.length + padding);
+  tensors.reduce(
+    (offset, { data }) => {
+      file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+      return offset + data.byteLength;
+    },
+    LENGTH_BYTES + json.length + padding,
+  );
   return file;
 }

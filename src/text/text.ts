@@ -1,26 +1,19 @@
 /** The one door of src/text: pairs of texts in, token ids out, on worker threads. */
+import { Pool } from './pool.js';
+import { readStart, startWorker, type TextOptions } from './start.js';
+import type { Text } from './types.js';
 
-export interface PairTexts {
-  readonly premise: string;
-  readonly hypothesis: string;
-}
+export type { TextOptions } from './start.js';
+export type { Encoded, Encoding, PairTexts, PairTrouble, Text } from './types.js';
 
-/** `[CLS] premise [SEP] hypothesis [SEP]`; `truncated` when the premise's end was cut. */
-export interface Encoding {
-  readonly ids: Int32Array;
-  readonly truncated: boolean;
-}
+/** A batch takes well under a second; a worker silent for so long is stuck. */
+const PATIENCE_MS = 30_000;
 
-/** A fault of this one pair, told in its result. */
-export interface PairTrouble {
-  readonly code: 'premise-empty' | 'hypothesis-empty' | 'premise-too-long' | 'hypothesis-too-long';
-  readonly detail: string;
-}
-
-export type Encoded = Encoding | PairTrouble;
-
-export interface Text {
-  /** Same order and length as `pairs`. */
-  encode(pairs: readonly PairTexts[]): Promise<Encoded[]>;
-  close(): Promise<void>;
+/**
+ * Opens the tokenizer of a checkpoint; resolves when every worker can encode. Rejects with an Error that names the file
+ * and the reason: it is missing, malformed, or asks for something that would not be encoded as it was in training.
+ */
+export async function openText(options: TextOptions): Promise<Text> {
+  const start = await readStart(options);
+  return Pool.open({ workers: options.workers ?? 1, patienceMs: PATIENCE_MS, start: () => startWorker(start) });
 }

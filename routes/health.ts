@@ -1,0 +1,46 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Ref } from '../schemas/common.js';
+import { Health, Probe } from '../schemas/health.js';
+import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
+import type { Embedding } from '../src/embedding.js';
+import type { Engine } from '../src/engine/engine.js';
+import { Problem } from '../src/errors.js';
+
+export interface HealthOptions {
+  readonly engine: Pick<Engine, 'status'>;
+  readonly embedding: Pick<Embedding, 'ready'> | null;
+  /** Whether the app has begun to close. */
+  closing(): boolean;
+}
+
+export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { engine, embedding, closing }) => {
+  app.get(
+    '/health',
+    {
+      schema: {
+        operationId: 'getHealth',
+        summary: 'Which models are loaded',
+        tags: ['health'],
+        response: { 200: Ref(Health, 'The process runs.'), ...problems(ProblemSchema, 500) },
+      },
+    },
+    async (): Promise<Health> => ({
+      status: 'ok',
+      models_loaded: { nli: engine.status().ready, embedding: (await embedding?.ready()) ?? false },
+    }),
+  );
+  app.get('/health/live', { schema: probe('isLive', 'Whether the process runs') }, async (): Promise<Probe> => ({
+    status: 'ok',
+  }));
+  app.get('/health/ready', { schema: probe('isReady', 'Whether it takes work now', 503) }, async (): Promise<Probe> => {
+    if (closing() || !engine.status().ready) throw new Problem('unavailable', 'not ready');
+    return { status: 'ok' };
+  });
+};
+
+const probe = (operationId: string, summary: string, ...statuses: number[]) => ({
+  operationId,
+  summary,
+  tags: ['health'],
+  response: { 200: Ref(Probe, 'Yes.'), ...problems(ProblemSchema, 500, ...statuses) },
+});

@@ -1,0 +1,34 @@
+/** The routes, one by one. */
+import type { FastifyInstance } from 'fastify';
+import { docs } from './docs.js';
+import { embed, type EmbedOptions } from './embed.js';
+import { health, type HealthOptions } from './health.js';
+import { noteMethods, refuseOtherMethods } from './wire/methods.js';
+import { metrics, type MetricsOptions } from './metrics.js';
+import { model, type ModelOptions } from './model.js';
+import { nli, type NliOptions } from './nli.js';
+import { predictions, type PredictionsOptions } from './predictions.js';
+import { problemTypes } from './problems.js';
+import { warmup, type WarmupOptions } from './warmup.js';
+
+export type RouteOptions = NliOptions &
+  ModelOptions &
+  HealthOptions &
+  WarmupOptions &
+  EmbedOptions &
+  MetricsOptions &
+  PredictionsOptions;
+
+export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
+  await app.register(docs);
+  const methods = noteMethods(app);
+  await app.register(nli, options);
+  await app.register(predictions, options);
+  await app.register(model, options);
+  await app.register(embed, options);
+  await app.register(warmup, options);
+  await app.register(health, options);
+  await app.register(metrics, options);
+  await app.register(problemTypes);
+  refuseOtherMethods(app, methods);
+}

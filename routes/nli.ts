@@ -1,0 +1,59 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { NliRequest, NliResponse } from '../schemas/nli.js';
+import { NliProblem, problems } from '../schemas/problems.js';
+import { Ref } from '../schemas/common.js';
+import type { Judge, Judgement, JudgePair } from '../src/judge.js';
+import type { Metrics } from '../src/metrics.js';
+import { clientSignal } from './wire/client.js';
+import { answerProblem } from './wire/failure.js';
+
+export interface NliOptions {
+  readonly judge: Judge;
+  readonly metrics: Pick<Metrics, 'countPairs'>;
+}
+
+export const nli: FastifyPluginAsyncTypebox<NliOptions> = async (app, { judge, metrics }) => {
+  app.post(
+    '/nli',
+    {
+      schema: {
+        operationId: 'judge',
+        summary: 'Judge pairs of premise and hypothesis',
+        tags: ['judging'],
+        body: Ref(NliRequest),
+        response: {
+          200: Ref(NliResponse, 'Every pair, judged or with its own error.'),
+          ...problems(NliProblem, 400, 413, 415, 422, 429, 500, 503),
+        },
+      },
+      errorHandler: answerProblem(({ detail }) => ({ ok: false, error: detail, results: [] })),
+    },
+    async ({ body }, reply): Promise<NliResponse> => {
+      const answer = await judge.judge({
+        pairs: body.pairs.map(toPair),
+        adapter: body.adapter ?? 'active',
+        signal: clientSignal(reply),
+      });
+      countLabels(metrics, answer.results);
+      return { ok: true, error: null, ...answer };
+    },
+  );
+};
+
+function toPair(pair: NliRequest['pairs'][number]): JudgePair {
+  return {
+    pair_id: pair.pair_id ?? 'unknown',
+    premise: pair.premise,
+    nli_hypothesis: pair.nli_hypothesis ?? pair.hypothesis ?? '',
+    page_id: pair.page_id ?? null,
+  };
+}
+
+function countLabels(metrics: NliOptions['metrics'], results: readonly Judgement[]): void {
+  const counts = new Map<string, number>();
+  for (const { label, error } of results) {
+    const name = error === null ? label : 'error';
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  for (const [label, count] of counts) metrics.countPairs(label, count);
+}

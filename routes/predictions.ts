@@ -1,0 +1,61 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Ref } from '../schemas/common.js';
+import { Prediction, PredictionList, PredictionParams, PredictionQuery } from '../schemas/predictions.js';
+import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
+import { Problem } from '../src/errors.js';
+import { toLabel, type Label } from '../src/labels.js';
+import { readNumbers } from './wire/query.js';
+
+export type PredictionFilters = Omit<PredictionQuery, 'label' | 'limit'> & {
+  readonly label?: Label;
+  readonly limit: number;
+};
+
+export interface Predictions {
+  /** Newest first, unless `review` orders them. */
+  list(filters: PredictionFilters): Promise<PredictionList>;
+  get(id: string): Promise<Prediction | undefined>;
+}
+
+export interface PredictionsOptions {
+  readonly predictions: Predictions;
+}
+
+export const predictions: FastifyPluginAsyncTypebox<PredictionsOptions> = async (app, options) => {
+  app.get(
+    '/predictions',
+    {
+      schema: {
+        operationId: 'listPredictions',
+        summary: 'Recorded judgements, newest first',
+        tags: ['predictions'],
+        querystring: PredictionQuery,
+        response: { 200: Ref(PredictionList, 'A page of judgements.'), ...problems(ProblemSchema, 400, 500) },
+      },
+      preValidation: readNumbers(PredictionQuery),
+    },
+    async ({ query }): Promise<PredictionList> => options.predictions.list(toFilters(query)),
+  );
+  app.get(
+    '/predictions/:id',
+    {
+      schema: {
+        operationId: 'getPrediction',
+        summary: 'One recorded judgement',
+        tags: ['predictions'],
+        params: PredictionParams,
+        response: { 200: Ref(Prediction, 'The judgement.'), ...problems(ProblemSchema, 400, 404, 500) },
+      },
+    },
+    async ({ params }): Promise<Prediction> => {
+      const found = await options.predictions.get(params.id);
+      if (found === undefined) throw new Problem('not-found', 'there is no prediction of this id');
+      return found;
+    },
+  );
+};
+
+function toFilters({ label, limit, ...rest }: PredictionQuery): PredictionFilters {
+  const word = label === undefined ? undefined : toLabel(label);
+  return { ...rest, ...(word !== undefined && { label: word }), limit: limit ?? 50 };
+}

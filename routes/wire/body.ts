@@ -1,0 +1,40 @@
+/** How bodies are read: JSON in UTF-8, nothing else; an empty one is no body. */
+import { isUtf8 } from 'node:buffer';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Problem } from '../../src/errors.js';
+import { jsonFault } from './json-fault.js';
+
+type Done = (error: Error | null, body?: unknown) => void;
+
+export function readJsonBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done: Done) => {
+    const refused = refusal(request, body);
+    if (refused !== undefined) return done(refused);
+    if (body.length === 0) return done(null, undefined);
+    const text = body.toString('utf8');
+    return parse(request, text, (error, value: unknown) => done(error === null ? null : malformed(text), value));
+  });
+}
+
+function refusal(request: FastifyRequest, body: Buffer): Problem | undefined {
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity')
+    return new Problem(
+      'unsupported-media-type',
+      'compressed bodies are not read here: send it without content-encoding',
+    );
+  return isUtf8(body) ? undefined : new Problem('invalid-request', 'the body is not valid UTF-8');
+}
+
+function malformed(text: string): Problem {
+  const at = jsonFault(text);
+  if (at === undefined)
+    return new Problem(
+      'invalid-request',
+      'the body has a key that no body may have: __proto__ or constructor.prototype',
+    );
+  const what = at === text.length ? 'ends before the JSON is complete' : 'is not JSON from there on';
+  return new Problem('invalid-request', `the body ${what}: position ${at} of ${text.length}`);
+}

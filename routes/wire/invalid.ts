@@ -1,0 +1,74 @@
+/** What the validator found, in words that name the field and the limit. */
+import type { FastifySchemaValidationError } from 'fastify';
+import { Problem, type FieldError } from '../../src/errors.js';
+
+type Fault = FastifySchemaValidationError;
+
+/** One faulty request → its problem. `context` is the part that was validated: body, querystring, params. */
+export function invalidRequest(faults: readonly Fault[], context: string): Problem {
+  const fault = faults.at(-1);
+  if (fault === undefined) return new Problem('invalid-request', `the ${context} does not match its schema`);
+  const path = `${fault.instancePath}${below(fault, faults)}`;
+  const pointer = context === 'body' ? path : path.slice(1);
+  const detail = told(fault, faults);
+  const error: FieldError = { pointer, detail };
+  const code = fault.keyword === 'maxItems' ? 'too-large' : 'invalid-request';
+  return new Problem(code, `${pointer === '' ? `the ${context}` : pointer} ${detail}`, { errors: [error] });
+}
+
+/** The member that is missing or unknown: the validator points to what should hold it. */
+function below(fault: Fault, faults: readonly Fault[]): string {
+  const name = fault.params['additionalProperty'] ?? fault.params['missingProperty'] ?? alternatives(fault, faults)[0];
+  return typeof name === 'string' ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : '';
+}
+
+/** Of a `oneOf` between required members: their names. */
+function alternatives(fault: Fault, faults: readonly Fault[]): string[] {
+  if (fault.keyword !== 'oneOf') return [];
+  return faults.flatMap(({ params }) =>
+    typeof params['missingProperty'] === 'string' ? [params['missingProperty']] : [],
+  );
+}
+
+function told(fault: Fault, faults: readonly Fault[]): string {
+  const { limit, type, allowedValues } = fault.params as { limit?: number; type?: unknown; allowedValues?: unknown[] };
+  switch (fault.keyword) {
+    case 'required':
+      return 'is missing';
+    case 'additionalProperties':
+      return 'is not known here';
+    case 'type':
+      return `must be ${[type].flat().map(article).join(' or ')}`;
+    case 'enum':
+      return `must be one of ${(allowedValues ?? []).join(', ')}`;
+    case 'maxItems':
+      return `has too many items: at most ${limit} are taken`;
+    case 'minItems':
+      return `has too few items: at least ${limit} are needed`;
+    case 'maxLength':
+      return `is too long: at most ${limit} characters are taken`;
+    case 'minLength':
+      return `is too short: at least ${limit} characters are needed`;
+    case 'minimum':
+      return `must be at least ${limit}`;
+    case 'maximum':
+      return `must be at most ${limit}`;
+    case 'pattern':
+      return patterned(String(fault.params['pattern']));
+    case 'format':
+      return `must be a ${String(fault.params['format'])}`;
+    case 'oneOf':
+      return oneOf(alternatives(fault, faults));
+    default:
+      return fault.message ?? 'does not match its schema';
+  }
+}
+
+const patterned = (pattern: string): string =>
+  pattern.includes('\\u0000') ? 'holds a NUL or half of a surrogate pair' : `must match ${pattern}`;
+
+const oneOf = (names: readonly string[]): string =>
+  names.length > 0 ? `is missing (${names.join(' or ')})` : 'has two members of which one only may be given';
+
+const article = (type: unknown): string =>
+  type === 'null' ? 'null' : `${/^[aeiou]/.test(String(type)) ? 'an' : 'a'} ${String(type)}`;

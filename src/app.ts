@@ -1,0 +1,80 @@
+/** The HTTP application: everything a request meets, from top to bottom. */
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
+import { routes, type RouteOptions } from '../routes/index.js';
+import { readJsonBodies } from '../routes/wire/body.js';
+import { closeGently } from '../routes/wire/closing.js';
+import { answerClientError, answerProblem } from '../routes/wire/failure.js';
+import { components } from '../schemas/index.js';
+import { Problem } from './errors.js';
+import { LIMITS } from './limits.js';
+import type { Metrics } from './metrics.js';
+import { openApiInfo } from './openapi-info.js';
+
+export type Dependencies = Omit<RouteOptions, 'closing' | 'metrics'> & { readonly metrics: Metrics };
+
+export interface AppOptions {
+  /** Pino's options; nothing is logged without. */
+  readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>;
+  /** How long a client may take to send a request. */
+  readonly requestTimeoutMs?: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveTimeoutMs?: number;
+  /** How long, while the app closes, a client may take to finish a request it has begun to send. */
+  readonly closeGraceMs?: number;
+}
+
+/** Builds the app; the caller listens and closes. `close` waits for the answers that are under way. */
+export async function buildApp(dependencies: Dependencies, options: AppOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify(serverOptions(options));
+  app.setErrorHandler(answerProblem());
+  app.setNotFoundHandler(() => {
+    throw new Problem('not-found', 'there is nothing at this path');
+  });
+  readJsonBodies(app);
+  for (const component of components) app.addSchema(component);
+  const closing = closeGently(app, options.closeGraceMs ?? 5_000);
+  observe(app, dependencies.metrics);
+  await app.register(swagger, { openapi: openApiInfo, refResolver: { buildLocalReference: componentName } });
+  await app.register(routes, { ...dependencies, closing });
+  return app;
+}
+
+function serverOptions({ logger, requestTimeoutMs = 30_000, keepAliveTimeoutMs = 72_000 }: AppOptions) {
+  return {
+    logger: logger ?? false,
+    // Fastify's own request lines hold the query string, and queries hold texts.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: LIMITS.body_bytes,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    // requestTimeout alone is looked at every 30 s and does not bound the headers.
+    http: {
+      headersTimeout: Math.min(10_000, requestTimeoutMs),
+      connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),
+    },
+    // What a kept connection still sends while the app closes is answered, with `connection: close`.
+    return503OnClosing: false,
+    // Strict: nothing is coerced, dropped or filled in; the first fault ends the check.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerProblem(),
+  } as const;
+}
+
+function observe(app: FastifyInstance, metrics: Metrics): void {
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    reply.header('x-content-type-options', 'nosniff');
+    done(null, payload);
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    // 499: the client went before its answer was sent.
+    const status = reply.raw.writableFinished ? reply.statusCode : 499;
+    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', status, reply.elapsedTime / 1000);
+    done();
+  });
+  app.addHook('onClose', async () => metrics.close());
+}
+
+const componentName = (schema: { $id?: unknown }, _uri: unknown, _fragment: string, index: number): string =>
+  typeof schema.$id === 'string' ? schema.$id : `schema-${index}`;

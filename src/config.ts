@@ -1,0 +1,239 @@
+/** What the environment tells the service: one table, one frozen object. `errata --help` and .env.example print the table. */
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import {
+  databaseUrl,
+  filePath,
+  hostName,
+  httpUrl,
+  integer,
+  labelList,
+  oneOf,
+  orAuto,
+  orNone,
+  type Reader,
+  Unexpected,
+} from './config-values.js';
+import { nearest } from './nearest.js';
+import { packageRoot } from './package.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Setting<T> {
+  readonly name: `ERRATA_${string}`;
+  readonly read: Reader<T>;
+  /** The text read when the variable is unset or empty. */
+  readonly fallback: string | ((env: Environment) => string);
+  /** How the default is told, where it is not the fallback's text. */
+  readonly told?: string;
+  readonly help: string;
+  readonly example: string;
+}
+
+const dataDirectory = (env: Environment): string => env['ERRATA_DATA_DIR']?.trim() || SETTINGS.dataDir.fallback;
+
+export const SETTINGS = {
+  host: {
+    name: 'ERRATA_HOST',
+    read: hostName,
+    fallback: '127.0.0.1',
+    help: 'address to listen on; any other than loopback needs API keys',
+    example: '::1',
+  },
+  port: {
+    name: 'ERRATA_PORT',
+    read: integer(0, 65_535),
+    fallback: '8100',
+    help: 'port to listen on; 0 takes a free one',
+    example: '8080',
+  },
+  dataDir: {
+    name: 'ERRATA_DATA_DIR',
+    read: filePath,
+    fallback: './data',
+    help: 'directory of the database, adapters and caches; made when missing',
+    example: '/var/lib/errata',
+  },
+  model: {
+    name: 'ERRATA_MODEL',
+    read: filePath,
+    fallback: path.join(packageRoot, 'models', 'nli-deberta-v3-tiny'),
+    told: 'the bundled models/nli-deberta-v3-tiny',
+    help: 'directory of the checkpoint: config.json, model.safetensors, tokenizer.json',
+    example: './data/models/cross-encoder--nli-deberta-v3-xsmall@00000000',
+  },
+  databaseUrl: {
+    name: 'ERRATA_DATABASE_URL',
+    read: databaseUrl,
+    fallback: (env) => `sqlite:${path.join(dataDirectory(env), 'errata.db')}`,
+    told: 'sqlite:<data directory>/errata.db',
+    help: 'where judgements are recorded',
+    example: 'sqlite:/var/lib/errata/errata.db',
+  },
+  maxTokens: {
+    name: 'ERRATA_MAX_TOKENS',
+    read: integer(64, 4096),
+    fallback: '512',
+    help: 'longest encoded pair; what is over it is cut from the end of the premise',
+    example: '256',
+  },
+  labels: {
+    name: 'ERRATA_LABELS',
+    read: orNone(labelList),
+    fallback: '',
+    told: "the checkpoint's own words",
+    help: 'what the labels of a checkpoint mean whose words do not tell: in the order of id2label, or as name=label,…',
+    example: 'refutes,supports,neutral',
+  },
+  embedUrl: {
+    name: 'ERRATA_EMBED_URL',
+    read: orNone(httpUrl),
+    fallback: '',
+    told: 'none: POST /embed answers 501',
+    help: 'base address of the server that POST /embed is passed on to',
+    example: 'http://127.0.0.1:8200',
+  },
+  record: {
+    name: 'ERRATA_RECORD',
+    read: oneOf('best-effort', 'required', 'off'),
+    fallback: 'best-effort',
+    help: 'what happens when a judgement cannot be recorded: it leaves with prediction_id null (best-effort), or 503 (required); off records nothing',
+    example: 'required',
+  },
+  retentionDays: {
+    name: 'ERRATA_RETENTION_DAYS',
+    read: integer(1, 36_500),
+    fallback: '30',
+    help: 'days a recorded judgement is kept',
+    example: '90',
+  },
+  retentionMaxMb: {
+    name: 'ERRATA_RETENTION_MAX_MB',
+    read: integer(16, 1_000_000_000),
+    fallback: '2048',
+    help: 'megabytes that recorded judgements may take; over it the oldest go first',
+    example: '512',
+  },
+  inferenceChildren: {
+    name: 'ERRATA_INFERENCE_CHILDREN',
+    read: integer(1, 1024),
+    fallback: () => String(availableParallelism()),
+    told: 'one for each available core',
+    help: 'processes that judge',
+    example: '4',
+  },
+  inferenceThreads: {
+    name: 'ERRATA_INFERENCE_THREADS',
+    read: integer(1, 1024),
+    fallback: '1',
+    help: 'threads of each of them; children times threads should not exceed the cores',
+    example: '2',
+  },
+  wideSession: {
+    name: 'ERRATA_WIDE_SESSION',
+    read: oneOf('auto', 'off'),
+    fallback: 'auto',
+    help: 'auto lets a lone small batch on an idle engine use all cores at once (latency), for the memory of one more session',
+    example: 'off',
+  },
+  queuePairs: {
+    name: 'ERRATA_QUEUE_PAIRS',
+    read: integer(1, 10_000_000),
+    fallback: '4096',
+    help: 'pairs that may wait; over it requests are answered 429',
+    example: '1024',
+  },
+  queueTokens: {
+    name: 'ERRATA_QUEUE_TOKENS',
+    read: integer(64, 1_000_000_000),
+    fallback: '262144',
+    help: 'padded tokens that may wait; over it requests are answered 429',
+    example: '65536',
+  },
+  batchTokens: {
+    name: 'ERRATA_BATCH_TOKENS',
+    read: orAuto(integer(64, 10_000_000)),
+    fallback: 'auto',
+    help: 'padded tokens of one batch; auto measures at start what takes a second at most',
+    example: '4096',
+  },
+  batchAgeMs: {
+    name: 'ERRATA_BATCH_AGE_MS',
+    read: integer(0, 1000),
+    fallback: '2',
+    help: 'milliseconds a pair waits for company before a batch leaves that is not full',
+    example: '10',
+  },
+  logLevel: {
+    name: 'ERRATA_LOG_LEVEL',
+    read: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    fallback: 'info',
+    help: 'least severity that is logged; debug also shows where an error of the command line arose',
+    example: 'debug',
+  },
+} as const satisfies Record<string, Setting<unknown>>;
+
+export type Config = { readonly [K in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[K]['read']> };
+
+/** Everything wrong with the environment, one fault a line, each with its variable's name. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'));
+    this.faults = faults;
+  }
+}
+
+/**
+ * Reads and checks every variable. An empty variable counts as unset.
+ * @param warn is told of ERRATA_ variables nobody reads, and of settings that work against each other
+ * @throws ConfigError with all faults at once
+ */
+export function loadConfig(env: Environment, warn: (message: string) => void = () => {}): Config {
+  for (const message of strangers(env)) warn(message);
+  const faults: string[] = [];
+  const entries = Object.entries(SETTINGS).map(([key, setting]) => [key, readSetting(setting, env, faults)]);
+  if (faults.length > 0) throw new ConfigError(faults);
+  const config = Object.freeze(Object.fromEntries(entries)) as Config;
+  checkTogether(config, warn);
+  return config;
+}
+
+/** The value, or undefined with a fault added. The text itself is not repeated: an address may hold a secret. */
+function readSetting(setting: Setting<unknown>, env: Environment, faults: string[]): unknown {
+  const { fallback } = setting;
+  const text = env[setting.name]?.trim() || (typeof fallback === 'string' ? fallback : fallback(env));
+  try {
+    return setting.read(text);
+  } catch (error) {
+    if (!(error instanceof Unexpected)) throw error;
+    faults.push(`${setting.name}: expected ${error.message}`);
+    return undefined;
+  }
+}
+
+function checkTogether(config: Config, warn: (message: string) => void): void {
+  const { maxTokens, queueTokens, inferenceChildren, inferenceThreads } = config;
+  if (queueTokens < maxTokens) {
+    throw new ConfigError([
+      `ERRATA_QUEUE_TOKENS: expected at least ERRATA_MAX_TOKENS (${maxTokens}), or a long pair never fits`,
+    ]);
+  }
+  const cores = availableParallelism();
+  if (inferenceChildren * inferenceThreads > cores) {
+    const product = `${inferenceChildren} × ${inferenceThreads}`;
+    warn(
+      `ERRATA_INFERENCE_CHILDREN × ERRATA_INFERENCE_THREADS is ${product}, more than the ${cores} cores: slower, not faster`,
+    );
+  }
+}
+
+/** A line for each ERRATA_ variable that no setting reads. */
+function strangers(env: Environment): string[] {
+  const known = Object.values(SETTINGS).map(({ name }): string => name);
+  return Object.keys(env)
+    .filter((name) => name.startsWith('ERRATA_') && !known.includes(name))
+    .map((name) => `${name} is not a setting; the nearest is ${nearest(name, known)}`);
+}

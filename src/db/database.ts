@@ -1,0 +1,121 @@
+/** The door of src/db: one SQLite file, written by one worker thread and read by another. */
+import path from 'node:path';
+import type { Kysely } from 'kysely';
+import { Problem } from '../errors.js';
+import type { Unit, Units } from './group.js';
+import { Link, type Log } from './link.js';
+import type { Replies, Role } from './messages.js';
+import { remoteKysely } from './remote.js';
+import type { Schema } from './schema.js';
+import type { units } from './units.js';
+
+export type UnitInput<F> = F extends Unit<infer I, unknown> ? I : never;
+export type UnitOutput<F> = F extends Unit<never, infer O> ? O : never;
+
+export interface DatabaseHealth {
+  /** `stopped`: a commit met an I/O error, nothing is written until the process starts anew. */
+  readonly writing: 'open' | 'restarting' | 'stopped';
+  readonly reading: 'open' | 'restarting';
+  /** Why writing is stopped. */
+  readonly reason: string | null;
+  /** Workers that died and were replaced. */
+  readonly restarts: number;
+  /** Commits so far, and the units of work in them: units / groups is how many share an fsync. */
+  readonly groups: number;
+  readonly units: number;
+}
+
+export interface Database<U extends Units = typeof units> {
+  /** For reading: queries, lists, `.stream()`; a write or a transaction through it is refused. */
+  readonly kysely: Kysely<Schema>;
+  /**
+   * Does the named unit of work as a whole or not at all; when it resolves, its writes are on disk. Rejects with what the
+   * unit throws, or with Problem 'storage-failed' when it could not be committed.
+   */
+  run<N extends keyof U & string>(name: N, input: UnitInput<U[N]>): Promise<UnitOutput<U[N]>>;
+  health(): DatabaseHealth;
+  /** Finishes what was asked for, then closes the file. */
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** `sqlite:FILE`; the file and its directory are made when missing. */
+  readonly url: string;
+  readonly log?: Log;
+  /** How long another process's lock on the file is waited for; 5000 ms by default. */
+  readonly busyTimeoutMs?: number;
+  /** The body of the worker threads: a compiled module that calls `serveWorker` with the units `U`. */
+  readonly worker?: URL;
+}
+
+const SILENT: Log = { info: () => undefined, error: () => undefined };
+const WORKER = new URL('./worker.js', import.meta.url);
+
+/** `sqlite:data/errata.db`, `sqlite:/var/lib/errata.db` or `sqlite:///var/lib/errata.db` → the absolute path. */
+export function databaseFile(url: string): string {
+  const file = /^sqlite:(?:\/\/(?=\/))?([^/?#:][^?#]*|\/(?!\/)[^?#]*)$/.exec(url)?.[1];
+  if (file === undefined) throw new Problem('storage-failed', `${url} is not a database address such as sqlite:FILE`);
+  return path.resolve(file);
+}
+
+/** Commits and their units, as the writer tells them. */
+class Tally {
+  groups = 0;
+  units = 0;
+  stopped: string | null = null;
+
+  count({ replies, group, stopped }: Replies): void {
+    this.stopped = stopped ?? this.stopped;
+    if (!group) return;
+    this.groups += 1;
+    this.units += replies.length;
+  }
+}
+
+/**
+ * Opens the database, brings it to the present schema and starts its threads.
+ * Rejects with Problem 'storage-failed' that names the file and the reason: no database, damaged, locked by another
+ * process, not writable, of a newer version.
+ */
+export async function openDatabase<U extends Units = typeof units>(options: DatabaseOptions): Promise<Database<U>> {
+  const { log = SILENT, worker: script = WORKER, busyTimeoutMs: busy_timeout_ms = 5000 } = options;
+  const file = databaseFile(options.url);
+  const tally = new Tally();
+  const link = (role: Role) =>
+    new Link({ script, log, open: { kind: 'open', role, file, busy_timeout_ms }, onReplies: (r) => tally.count(r) });
+  const writer = link('writer');
+  await writer.ready();
+  const reader = link('reader');
+  await reader.ready().catch(async (error: unknown) => {
+    await writer.close();
+    throw error;
+  });
+  return join<U>(writer, reader, tally);
+}
+
+function join<U extends Units>(writer: Link, reader: Link, tally: Tally): Database<U> {
+  return {
+    kysely: remoteKysely<Schema>(reader),
+    async run(name, input) {
+      if (tally.stopped !== null) throw new Problem('storage-failed', tally.stopped);
+      return (await writer.call({ kind: 'unit', name, input })) as UnitOutput<U[typeof name]>;
+    },
+    health: () => healthOf(writer, reader, tally),
+    async close() {
+      await reader.close();
+      await writer.close();
+    },
+  };
+}
+
+function healthOf(writer: Link, reader: Link, { groups, units, stopped }: Tally): DatabaseHealth {
+  const state = (link: Link) => (link.open ? 'open' : 'restarting');
+  return {
+    writing: stopped === null ? state(writer) : 'stopped',
+    reading: state(reader),
+    reason: stopped,
+    restarts: writer.restarts + reader.restarts,
+    groups,
+    units,
+  };
+}

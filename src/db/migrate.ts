@@ -1,0 +1,34 @@
+/** Brings a database to the present schema, all of it or nothing, also when two processes start together. */
+import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { Problem } from '../errors.js';
+
+export type Migrations = Readonly<Record<string, Migration>>;
+
+async function executedMigrations(db: Kysely<unknown>): Promise<string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === 'kysely_migration')) return [];
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+  return rows.map(({ name }) => name);
+}
+
+/** An older Errata must not write into a schema it does not know. */
+async function refuseNewer(db: Kysely<unknown>, migrations: Migrations, file: string): Promise<void> {
+  const unknown = (await executedMigrations(db)).filter((name) => !Object.hasOwn(migrations, name));
+  if (unknown.length === 0) return;
+  throw new Problem(
+    'storage-failed',
+    `${file} was written by a newer version of Errata, whose migrations this one lacks: ${unknown.join(', ')}`,
+  );
+}
+
+/**
+ * Runs what `migrations` has and the database has not, in the order of names, in one transaction. The transaction takes
+ * SQLite's write lock before it looks, so a second process waits for the first and then finds nothing to do.
+ * Throws Problem 'storage-failed' that names `file` for a database of a newer version, and whatever a migration throws.
+ */
+export async function migrate(db: Kysely<unknown>, migrations: Migrations, file: string): Promise<void> {
+  await refuseNewer(db, migrations, file);
+  const provider = { getMigrations: () => Promise.resolve({ ...migrations }) };
+  const { error } = await new Migrator({ db, provider }).migrateToLatest();
+  if (error !== undefined) throw error;
+}

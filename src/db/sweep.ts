@@ -1,0 +1,71 @@
+/** The unit of work that forgets: a bounded number of the oldest predictions, and texts that only they used. */
+import { type Kysely, sql } from 'kysely';
+import type { Schema } from './schema.js';
+
+export interface SweepInput {
+  /** Predictions made before this go (ISO 8601, UTC, milliseconds). */
+  readonly before: string;
+  /** While the file uses more, the oldest go whatever their age. */
+  readonly max_bytes: number;
+  /** At most so many predictions go in this unit, so that others get their turn. */
+  readonly limit: number;
+}
+
+export interface SweepOutput {
+  readonly deleted: number;
+  /** What the file's pages in use take now. */
+  readonly bytes: number;
+  /** False when another sweep would find more. */
+  readonly done: boolean;
+}
+
+interface Victim {
+  readonly seq: number;
+  readonly premise_id: number;
+  readonly hypothesis_id: number;
+}
+
+/** Bytes of the pages in use; free pages, which the next commit cuts off, do not count. */
+export async function usedBytes(db: Kysely<Schema>): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`
+    select (page_count - freelist_count) * page_size as bytes
+    from pragma_page_count, pragma_freelist_count, pragma_page_size`.execute(db);
+  return rows[0]?.bytes ?? 0;
+}
+
+async function oldest(db: Kysely<Schema>, limit: number, before: string | null): Promise<Victim[]> {
+  return await db
+    .selectFrom('predictions')
+    .select(['seq', 'premise_id', 'hypothesis_id'])
+    .$if(before !== null, (query) => query.where('created_at', '<', before ?? ''))
+    .orderBy('created_at')
+    .orderBy('seq')
+    .limit(limit)
+    .execute();
+}
+
+async function erase(db: Kysely<Schema>, victims: readonly Victim[]): Promise<void> {
+  const seqs = victims.map(({ seq }) => seq);
+  const texts = new Set(victims.flatMap(({ premise_id, hypothesis_id }) => [premise_id, hypothesis_id]));
+  await db.deleteFrom('predictions').where('seq', 'in', seqs).execute();
+  await db
+    .deleteFrom('texts')
+    .where('id', 'in', [...texts])
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('predictions').select('seq').whereRef('premise_id', '=', 'texts.id'))),
+    )
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('predictions').select('seq').whereRef('hypothesis_id', '=', 'texts.id'))),
+    )
+    .execute();
+}
+
+/** Deletes up to `limit` predictions; the commit gives their pages back to the file system. */
+export async function sweep(db: Kysely<Schema>, { before, max_bytes, limit }: SweepInput): Promise<SweepOutput> {
+  const full = (await usedBytes(db)) > max_bytes;
+  const victims = await oldest(db, limit, full ? null : before);
+  if (victims.length > 0) await erase(db, victims);
+  const bytes = await usedBytes(db);
+  const more = victims.length > 0 && (victims.length === limit || bytes > max_bytes || full);
+  return { deleted: victims.length, bytes, done: !more };
+}

@@ -1,0 +1,85 @@
+/** The worker that alone writes: queues units of work and commits them in groups. */
+import { migrations } from './migrations/index.js';
+import { Problem } from '../errors.js';
+import { openConnection } from './connection.js';
+import { localKysely } from './dialect.js';
+import { packFailure } from './failures.js';
+import { commitGroup, type GroupContext, type Job, type Units } from './group.js';
+import type { Envelope, OpenRequest, Replies } from './messages.js';
+import { migrate } from './migrate.js';
+import type { Schema } from './schema.js';
+
+/** A worker's part after it has opened its file. */
+export interface Server {
+  handle(envelope: Envelope): void;
+  /** Resolves when everything taken before is answered and the connection is closed. */
+  close(): Promise<void>;
+}
+
+/** More units in one commit would save little and keep the first ones waiting. */
+const LARGEST_GROUP = 64;
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+class Writer implements Server {
+  readonly #context: GroupContext;
+  readonly #post: (replies: Replies) => void;
+  readonly #jobs: Job[] = [];
+  #stopped: string | null = null;
+  #draining: Promise<void> | null = null;
+
+  constructor(context: GroupContext, post: (replies: Replies) => void) {
+    this.#context = context;
+    this.#post = post;
+  }
+
+  handle({ id, request }: Envelope): void {
+    if (request.kind !== 'unit') throw new Error(`the writer takes no ${request.kind}`);
+    this.#jobs.push({ id, request });
+    this.#draining ??= this.#drain();
+  }
+
+  async close(): Promise<void> {
+    await this.#draining;
+    this.#context.connection.close();
+  }
+
+  /** Each turn of the event loop brings in what was posted meanwhile: that is the next group. A lone unit waits one turn. */
+  async #drain(): Promise<void> {
+    while (this.#jobs.length > 0) {
+      await nextTurn();
+      const jobs = this.#jobs.splice(0, LARGEST_GROUP);
+      if (this.#stopped === null) await this.#commit(jobs);
+      else this.#refuse(jobs, this.#stopped);
+    }
+    this.#draining = null;
+  }
+
+  async #commit(jobs: readonly Job[]): Promise<void> {
+    const { replies, stopped } = await commitGroup(this.#context, jobs);
+    this.#stopped = stopped;
+    this.#post({ replies, group: true, stopped });
+  }
+
+  #refuse(jobs: readonly Job[], stopped: string): void {
+    const failure = packFailure(new Problem('storage-failed', stopped));
+    this.#post({ replies: jobs.map(({ id }) => ({ id, ok: false, failure })), group: false, stopped });
+  }
+}
+
+/** Opens the file for writing and brings it to the present schema. */
+export async function openWriter(
+  options: OpenRequest,
+  units: Units,
+  post: (replies: Replies) => void,
+): Promise<Server> {
+  const connection = openConnection(options);
+  const db = localKysely<Schema>(connection);
+  try {
+    await migrate(localKysely<unknown>(connection), migrations, options.file);
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return new Writer({ connection, db, units }, post);
+}

@@ -1,0 +1,107 @@
+/** A base model inside a child: its sessions, made at first need and kept, and the adapters that feed them. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { CLASSIFIER } from '../checkpoint/names.js';
+import { type AdapterFeeds, type AdapterTensors, adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
+import { ADAPTER_OF_ROW, type AdapterShape } from '../graph/adapter-shape.js';
+import { batch } from '../graph/batch.js';
+import { forward } from '../graph/deberta.js';
+import { compile } from '../graph/onnx.js';
+import { type Session, openSession } from '../runtime/session.js';
+import { toFloat32 } from '../tensors/dtype.js';
+
+export interface RowsOfAdapters {
+  readonly rows: readonly Int32Array[];
+  /** null: the base model. */
+  readonly adapters: readonly (string | null)[];
+  readonly adapterOfRow: Int32Array;
+}
+
+interface Held {
+  readonly tensors: AdapterTensors;
+  readonly shape: AdapterShape;
+  readonly feeds: AdapterFeeds;
+}
+
+export class Model {
+  readonly #checkpoint: Checkpoint;
+  readonly #sessions = new Map<string, Promise<Session>>();
+  readonly #adapters = new Map<string, Held>();
+  #base: Promise<AdapterTensors> | undefined;
+
+  constructor(checkpoint: Checkpoint) {
+    this.#checkpoint = checkpoint;
+  }
+
+  /** Makes sure that a graph of `shape` (null: none) has a session of `threads`. */
+  session(shape: AdapterShape | null, threads: number): Promise<Session> {
+    const key = JSON.stringify([shape, threads]);
+    const made = this.#sessions.get(key);
+    if (made) return made;
+    const opening = openSession(compile(forward(this.#checkpoint, shape)), {
+      directory: this.#checkpoint.directory,
+      threads,
+    });
+    this.#sessions.set(key, opening);
+    return opening;
+  }
+
+  async hold(digest: string, tensors: AdapterTensors, threads: readonly number[]): Promise<void> {
+    const shape = commonShape([tensors], false);
+    this.#adapters.set(digest, { tensors, shape, feeds: adapterFeeds(this.#checkpoint.config, [tensors], shape) });
+    for (const n of threads) await this.session(shape, n);
+  }
+
+  forget(digest: string): void {
+    this.#adapters.delete(digest);
+  }
+
+  /** Logits, [rows · labels]. */
+  async judge(given: RowsOfAdapters, threads: number): Promise<Float32Array> {
+    const { feeds, bindings } = batch(this.#checkpoint.config, given.rows);
+    const adapter = await this.#adapterPart(given);
+    const session = await this.session(adapter.shape, threads);
+    const { logits } = await session.run({ ...feeds, ...adapter.feeds }, { ...bindings, N: given.adapters.length });
+    if (!logits) throw new Error('the graph gave no logits');
+    return logits;
+  }
+
+  async #adapterPart(given: RowsOfAdapters): Promise<{ shape: AdapterShape | null; feeds: AdapterFeeds }> {
+    const [first = null] = given.adapters;
+    if (given.adapters.length > 1) return this.#bank(given);
+    return first === null ? { shape: null, feeds: {} } : this.#held(first);
+  }
+
+  async #bank({ adapters, adapterOfRow }: RowsOfAdapters): Promise<{ shape: AdapterShape; feeds: AdapterFeeds }> {
+    const tensors: AdapterTensors[] = [];
+    for (const digest of adapters)
+      tensors.push(digest === null ? await this.#baseAdapter() : this.#held(digest).tensors);
+    const shape = commonShape(tensors, true);
+    const feeds = adapterFeeds(this.#checkpoint.config, tensors, shape);
+    return { shape, feeds: { ...feeds, [ADAPTER_OF_ROW]: { data: adapterOfRow, shape: [adapterOfRow.length] } } };
+  }
+
+  #held(digest: string): Held {
+    const held = this.#adapters.get(digest);
+    if (!held) throw new Error(`adapter ${digest} is not held`);
+    return held;
+  }
+
+  /** The base model as a member of a bank: no branches, its own head. */
+  #baseAdapter(): Promise<AdapterTensors> {
+    this.#base ??= this.#readHead().then((head) => ({ modules: new Map(), head }));
+    return this.#base;
+  }
+
+  async #readHead(): Promise<AdapterTensors['head']> {
+    const { directory, weightsFile, weights } = this.#checkpoint;
+    const bytes = await readFile(path.join(directory, weightsFile));
+    const tensor = (name: string): Float32Array => {
+      const entry = weights.get(name);
+      if (!entry) throw new Error(`tensor ${name} is missing`);
+      return toFloat32(bytes.subarray(entry.offset, entry.offset + entry.length), entry.type);
+    };
+    return { weight: tensor(`${CLASSIFIER}.weight`), bias: tensor(`${CLASSIFIER}.bias`) };
+  }
+}

@@ -1,0 +1,42 @@
+/** Files that survive a loss of power: written beside, flushed, moved into place, and the directory flushed too. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+
+/** Flushes a file's content, or a directory's list of names, to the disk. */
+export async function flush(fileOrDirectory: string): Promise<void> {
+  const handle = await open(fileOrDirectory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Moves `from` to `to` on the same file system; when this returns the move is on the disk. */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await flush(path.dirname(to));
+}
+
+/** Writes a small file so that at every moment it is either whole or not there. */
+export async function writeDurably(file: string, text: string): Promise<void> {
+  const beside = `${file}.tmp`;
+  const handle = await open(beside, 'w');
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await moveDurably(beside, file);
+}
+
+/** SHA-256 of a file in hex, read as a stream. */
+export async function sha256File(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}

@@ -1,0 +1,27 @@
+/** What openapi.yaml says beside the routes. */
+import { packageVersion } from './package.js';
+
+export const openApiInfo = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Errata',
+    version: packageVersion(),
+    description: [
+      'Judges whether a premise supports, refutes or leaves open a hypothesis, and learns from being corrected.',
+      '',
+      'Bodies are strict JSON in UTF-8: nothing is coerced, unknown fields, NUL and lone surrogates are refused with a',
+      'pointer to the field; of a key given twice the last counts. Errors are `application/problem+json` (RFC 9457);',
+      'GET /problems lists their types. An unknown path is answered 404, a known one under another method 405 with',
+      '`Allow`, and 429 and 503 carry `Retry-After`.',
+    ].join('\n'),
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  servers: [{ url: 'http://127.0.0.1:8100' }],
+  tags: [
+    { name: 'judging', description: 'Pairs in, labels out' },
+    { name: 'predictions', description: 'What was judged' },
+    { name: 'model', description: 'What judges' },
+    { name: 'embedding', description: 'Passed on to another server' },
+    { name: 'health', description: 'Is it up, and how is it' },
+  ],
+};

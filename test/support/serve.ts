@@ -1,0 +1,125 @@
+/** The app on a real port, over the stand-ins. */
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { type AppOptions, buildApp, type Dependencies } from '../../src/app.js';
+import type { Prediction, PredictionList } from '../../schemas/predictions.js';
+import type { PredictionFilters } from '../../routes/predictions.js';
+import { type AdapterRef, createJudge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
+import { createEmbedding, type Embedding } from '../../src/embedding.js';
+import { labelMap } from '../../src/labels.js';
+import { createMetrics } from '../../src/metrics.js';
+import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
+
+export const LABELS_OF_CHECKPOINT = labelMap({ 0: 'contradiction', 1: 'entailment', 2: 'neutral' });
+export const ADAPTER: AdapterRef = { id: 'a-1', version: 'v1', digest: 'd1' };
+
+export interface Setup {
+  readonly engine?: EngineBehaviour;
+  readonly record?: RecordMode;
+  /** Thrown by each write of judgements. */
+  readonly recordFault?: Error;
+  readonly predictions?: Partial<Dependencies['predictions']>;
+  readonly embedUrl?: string;
+  readonly options?: AppOptions;
+}
+
+export interface Served {
+  readonly url: string;
+  readonly app: FastifyInstance;
+  readonly engine: EngineStandIn;
+  readonly rows: JudgementRecord[];
+  readonly listed: PredictionFilters[];
+}
+
+/** Serves until the test ends. */
+export async function serve(t: { teardown(end: () => Promise<unknown>): void }, setup: Setup = {}): Promise<Served> {
+  const engine = engineStandIn(setup.engine);
+  const rows: JudgementRecord[] = [];
+  const listed: PredictionFilters[] = [];
+  const embedding = setup.embedUrl === undefined ? null : createEmbedding({ url: setup.embedUrl, timeoutMs: 500 });
+  const app = await buildApp(dependencies(setup, { engine, rows, listed, embedding }), setup.options);
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.teardown(async () => {
+    app.server.closeAllConnections();
+    await app.close();
+    await embedding?.close();
+  });
+  const { port } = app.server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, app, engine, rows, listed };
+}
+
+type Parts = Pick<Served, 'engine' | 'rows' | 'listed'> & { readonly embedding: Embedding | null };
+
+function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts): Dependencies {
+  const metrics = createMetrics({ engine: () => engine.status() });
+  let ids = 0;
+  const judge = createJudge({
+    model: { name: 'stand-in', digest: 'm1' },
+    text: textStandIn,
+    engine,
+    labels: LABELS_OF_CHECKPOINT,
+    record: {
+      mode: setup.record ?? 'best-effort',
+      write: async (written) => {
+        if (setup.recordFault !== undefined) throw setup.recordFault;
+        rows.push(...written);
+      },
+      failed: (_error, count) => metrics.countRecordFailures(count),
+    },
+    adapters: { resolve: async (name) => ({ active: null, v1: ADAPTER })[name] },
+    clock: { now: () => Date.UTC(2026, 0, 2), monotonic: () => performance.now() },
+    newId: () => `p-${++ids}`,
+    deadlineMs: 10_000,
+  });
+  return {
+    judge,
+    engine,
+    metrics,
+    embedding,
+    checkpoint: () => ({
+      name: 'stand-in',
+      digest: 'm1',
+      files: { 'model.safetensors': 'f1' },
+      labels: LABELS_OF_CHECKPOINT,
+      max_tokens: 512,
+    }),
+    modules: () => [
+      { name: 'deberta.encoder.layer.0.attention.self.query_proj', shape: [8, 4], lora_target: true, why_not: null },
+      { name: 'classifier', shape: [3, 8], lora_target: false, why_not: 'it is the head, which an adapter replaces' },
+    ],
+    activeAdapter: async () => ADAPTER,
+    predictions: {
+      list: async (filters): Promise<PredictionList> => {
+        listed.push(filters);
+        return { items: [], next_cursor: null };
+      },
+      get: async (): Promise<Prediction | undefined> => undefined,
+      ...setup.predictions,
+    },
+  };
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+/** POST of JSON, or of text or bytes as they are. */
+export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+  const raw = typeof body === 'string' || body instanceof Uint8Array;
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: raw ? body : JSON.stringify(body),
+  });
+  return read(response);
+}
+
+export const get = async (url: string): Promise<Answered> => read(await fetch(url));
+
+async function read(response: Response): Promise<Answered> {
+  const text = await response.text();
+  const json = response.headers.get('content-type')?.includes('json') === true && text !== '';
+  return { status: response.status, headers: response.headers, body: json ? (JSON.parse(text) as unknown) : text };
+}

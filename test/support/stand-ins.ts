@@ -1,0 +1,58 @@
+/** Small deterministic stand-ins at the process boundaries: what src/text and src/engine promise, without children. */
+import type { Engine, EngineStatus } from '../../src/engine/engine.js';
+import type { Classifier, ClassifyWith } from '../../src/judge.js';
+import type { Encoded, PairTexts, Text } from '../../src/text/text.js';
+
+const CLS = 1;
+const SEP = 2;
+
+/** One id for each character; the troubles that src/text finds. */
+export const textStandIn: Pick<Text, 'encode'> = { encode: async (pairs) => pairs.map(encode) };
+
+function encode({ premise, hypothesis }: PairTexts): Encoded {
+  if (premise.trim() === '') return { code: 'premise-empty', detail: 'the premise is empty' };
+  if (hypothesis.trim() === '') return { code: 'hypothesis-empty', detail: 'the hypothesis is empty' };
+  if (premise.length > 20_000) return { code: 'premise-too-long', detail: 'the premise is over 20000 characters' };
+  const ids = Int32Array.from([CLS, ...codes(premise), SEP, ...codes(hypothesis), SEP]);
+  return { ids, truncated: premise.endsWith('…') };
+}
+
+const codes = (text: string): number[] => Array.from(text, (character) => character.codePointAt(0) ?? 0);
+
+/** Three logits that depend on the ids alone. */
+export function logitsOf(ids: Int32Array): Float32Array {
+  const logits = new Float32Array(3);
+  for (const [at, id] of ids.entries()) logits[(at + id) % 3] = ((logits[(at + id) % 3] ?? 0) + id * 0.37) % 5;
+  return logits;
+}
+
+export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp'> {
+  readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
+}
+
+export interface EngineBehaviour {
+  /** Instead of the deterministic logits. */
+  classify?(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
+  ready?: boolean;
+}
+
+export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}): EngineStandIn {
+  const calls: EngineStandIn['calls'] = [];
+  const state = ready ? 'idle' : 'starting';
+  const status: EngineStatus = {
+    ready,
+    children: [1, 2].map((pid) => ({ pid, state })),
+    queuedPairs: 3,
+    queuedTokens: 96,
+    totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, retries: 1, restarts: 4 },
+  };
+  return {
+    calls,
+    classify: async (rows, options) => {
+      calls.push({ rows, options });
+      return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
+    },
+    status: () => status,
+    warmUp: async () => undefined,
+  };
+}

@@ -74,7 +74,12 @@ export const layerNorm = (x: Value, gamma: Value, beta: Value, epsilon: number):
 /** Rows of x with mean 0 and variance 1, and the factor [rows, 1] that made their variance 1. */
 export function standardised(x: Value, epsilon: number): { standard: Value; inverseDeviation: Value } {
   const width = constant(x.shape.at(-1)!)!;
-  const affine = [1, 0].map((n) => floats(new Array<number>(width).fill(n), [width]));
+  const affine = [1, 0].map((n) =>
+    floats(
+      Array.from({ length: width }, () => n),
+      [width],
+    ),
+  );
   const [standard, , inverseDeviation] = applyAll('LayerNormalization', [x, ...affine], {
     axis: -1,
     epsilon,

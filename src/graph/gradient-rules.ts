@@ -79,7 +79,7 @@ export const GRADIENT_RULES = {
   },
 
   /** y = x·Φ(x): dx = dy · (Φ(x) + x·φ(x)), Φ = (1 + erf(x/√2)) / 2, φ = exp(-x²/2) / √(2π). */
-  Gelu: ({ inputs: [x] }, dy) => [plus(() => multiply(scaled(dy, 0.5), twiceGeluSlope(x!)))],
+  Gelu: ({ inputs: [x] }, dy) => [plus(() => multiply(inProduct(dy, 0.5), twiceGeluSlope(x!)))],
 
   /** y = α·A·B + C: dA = α·dy·Bᵀ, dB = α·Aᵀ·dy (the sum so far enters as their C), dC = dy. */
   Gemm: ({ inputs: [a, b, c], attributes: { alpha, transA = 0, transB = 0 } }, dy) => {
@@ -167,7 +167,7 @@ function unbroadcast(dy: Value, shape: Shape): Value {
 }
 
 /** x · factor, where it can in the product that makes x. */
-function scaled(x: Value, factor: number): Value {
+function inProduct(x: Value, factor: number): Value {
   const node = x.source.kind === 'node' ? x.source.node : null;
   if (!node || !isNode(node, 'Gemm') || node.inputs.length > 2) return times(x, factor);
   return apply('Gemm', node.inputs, { ...node.attributes, alpha: factor * (node.attributes.alpha ?? 1) });
@@ -190,11 +190,11 @@ function layerNormSlope(g: Value, { standard, inverseDeviation }: ReturnType<typ
   return multiply(subtract(centred, multiply(standard, rowMeans(multiply(g, standard)))), inverseDeviation);
 }
 
-/** φ(x)·2x + 2Φ(x), the constants folded into the exponent: twice the slope. */
+/** 2x·φ(x) + 2Φ(x), the constants folded into the exponent: twice the slope. */
 function twiceGeluSlope(x: Value): Value {
-  const scaled = times(x, Math.SQRT1_2);
-  const twiceDensity = exp(subtract(floats([Math.log(2 / Math.sqrt(2 * Math.PI))], []), multiply(scaled, scaled)));
-  return add(add(multiply(x, twiceDensity), erf(scaled)), floats([1], []));
+  const z = times(x, Math.SQRT1_2);
+  const twiceDensity = exp(subtract(floats([Math.log(2 / Math.sqrt(2 * Math.PI))], []), multiply(z, z)));
+  return add(add(multiply(x, twiceDensity), erf(z)), floats([1], []));
 }
 
 /** The sum over the leading axis, as a product with a row of ones: several times faster than ReduceSum there. */

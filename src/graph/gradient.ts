@@ -22,7 +22,7 @@ export function gradients(loss: Value, inputs: readonly Value[]): Value[] {
       ),
     ],
   ]);
-  for (const [node, y] of [...between].reverse()) {
+  for (const [node, y] of [...between].toReversed()) {
     ruleOf(node)(node, sums.get(node)!, y).forEach((accumulate, i) => {
       const x = node.inputs[i]!;
       if (wanted.has(key(x)) || between.has(key(x) as Node)) sums.set(key(x), accumulate(sums.get(key(x)) ?? null));

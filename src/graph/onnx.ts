@@ -147,18 +147,16 @@ function* attributes(node: Node): Generator<Message> {
 
 /** Attributes that are inputs of the ONNX operator, or a number of outputs. */
 const UNWRITTEN = new Set([
-  ...[
-    'Expand.to',
-    'Pad.axis',
-    'Pad.before',
-    'Pad.after',
-    'ReduceSum.axis',
-    'Reshape.to',
-    'Slice.axis',
-    'Slice.start',
-    'Slice.length',
-  ],
+  'Expand.to',
   'LayerNormalization.statistics',
+  'Pad.after',
+  'Pad.axis',
+  'Pad.before',
+  'ReduceSum.axis',
+  'Reshape.to',
+  'Slice.axis',
+  'Slice.length',
+  'Slice.start',
 ]);
 const FLOAT_ATTRIBUTES = new Set(['alpha', 'epsilon']);
 

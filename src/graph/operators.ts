@@ -90,7 +90,7 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
       return x!;
     },
     inferRest: ([x], { statistics }) => {
-      const row = like(x!, x!.shape.with(-1, dim(1)));
+      const row = like(x!, x!.shape.with(x!.shape.length - 1, dim(1)));
       return statistics ? [row, row] : [];
     },
   },

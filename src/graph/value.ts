@@ -39,6 +39,8 @@ export interface DimsSource {
 export interface NodeSource {
   readonly kind: 'node';
   readonly node: Node;
+  /** Which of the node's outputs. */
+  readonly output: number;
 }
 
 export type Source = InputSource | WeightSource | ConstantSource | DimsSource | NodeSource;
@@ -51,8 +53,11 @@ export interface Node<K extends OpName = OpName> {
   readonly op: K;
   readonly inputs: readonly Value[];
   readonly attributes: OpAttributes[K];
-  readonly output: TensorType;
+  readonly outputs: readonly TensorType[];
 }
 
 export const value = (type: TensorType, source: Source): Value =>
   Object.freeze({ dtype: type.dtype, shape: type.shape, source: Object.freeze(source) });
+
+/** Whether `node` applies `op`; then its attributes have that operator's type. */
+export const isNode = <K extends OpName>(node: Node, op: K): node is Node & Node<K> => node.op === op;

@@ -2,7 +2,7 @@
  * Writes a graph as an ONNX file (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; the numbers below are that
  * file's field numbers). Weights are written as external data: a place in a file, never bytes.
  */
-import { type Dim, type Shape, add as sum, constant, shape, text } from './dims.js';
+import { type Dim, type Shape, add as sum, constant, shape, shapeText, text } from './dims.js';
 import { OPERATORS, type OpName } from './operators.js';
 import { Message } from './protobuf.js';
 import { type DType, type Node, type TensorType, type Value, value } from './value.js';
@@ -103,8 +103,9 @@ class Writer {
 }
 
 /** Leaves are shared by content, nodes by identity. */
-function keyOf({ source, dtype }: Value): string {
-  if (source.kind === 'constant') return `constant ${dtype} ${Buffer.from(source.data).toString('base64')}`;
+function keyOf({ source, dtype, shape }: Value): string {
+  if (source.kind === 'constant')
+    return `constant ${dtype}${shapeText(shape)} ${Buffer.from(source.data).toString('base64')}`;
   if (source.kind === 'dims') return `dims ${source.dims.map(text).join()}`;
   return source.kind === 'node' ? '' : `${source.kind} ${source.name}`;
 }

@@ -32,6 +32,7 @@ export async function golden(directory: string): Promise<GoldenReport> {
   const { cases } = JSON.parse(await readFile(path.join(directory, 'reference.json'), 'utf8')) as {
     cases: GoldenCase[];
   };
+  if (cases.length === 0) throw new Error(`${path.join(directory, 'reference.json')} has no cases`);
   const checkpoint = await openCheckpoint(path.join(directory, 'checkpoint'));
   const logits = await worst(checkpoint, null, {}, cases, (c) => c.logits);
   if (!cases.some((c) => c.adapter_logits)) return { logits };

@@ -7,7 +7,7 @@ import { GOLDEN, altered, goldenFolder, readFiles, writeFiles } from './support/
 for (const name of GOLDEN) {
   t.test(`${name}: the logits of base and adapter are those of transformers and PEFT`, async (t) => {
     const report = await golden(goldenFolder(name));
-    t.strictSame(Object.keys(report), ['logits', 'adapter_logits']);
+    t.ok('logits' in report && 'adapter_logits' in report, 'both are compared');
     t.ok(withinLimits(report), JSON.stringify(report));
     t.ok(report.logits < 2e-5 && (report.adapter_logits ?? 1) < 2e-5, 'well within');
   });
@@ -80,7 +80,7 @@ t.test('the check fails when logits are not numbers or not as many', async (t) =
     cases: Record<string, unknown>[];
   };
   for (const one of bare.cases) delete one['adapter_logits'];
-  writeFileSync(path.join(folder, 'reference.json'), JSON.stringify(bare));
+  writeFileSync(path.join(folder, 'reference.json'), JSON.stringify({ cases: bare.cases }));
   t.notOk(withinLimits(await golden(folder)));
 });
 
@@ -89,7 +89,7 @@ t.test('a folder without adapter logits is checked for the base alone', async (t
   const file = path.join(folder, 'reference.json');
   const reference = JSON.parse(readFileSync(file, 'utf8')) as { cases: Record<string, unknown>[] };
   for (const one of reference.cases) delete one['adapter_logits'];
-  writeFileSync(file, JSON.stringify(reference));
+  writeFileSync(file, JSON.stringify({ cases: reference.cases }));
   const report = await golden(folder);
   t.strictSame(Object.keys(report), ['logits']);
   t.ok(withinLimits(report));

@@ -4,8 +4,8 @@ import { EmbedRequest, EmbedResponse } from '../schemas/embed.js';
 import { EmbedProblem, problems } from '../schemas/problems.js';
 import type { Embedding } from '../src/embedding.js';
 import { Problem } from '../src/errors.js';
-import { clientSignal } from './client.js';
-import { answerProblem } from './failure.js';
+import { clientSignal } from './wire/client.js';
+import { answerProblem } from './wire/failure.js';
 
 export interface EmbedOptions {
   /** null without ERRATA_EMBED_URL. */

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
 import { health, type HealthOptions } from './health.js';
-import { noteMethods, refuseOtherMethods } from './methods.js';
+import { noteMethods, refuseOtherMethods } from './wire/methods.js';
 import { metrics, type MetricsOptions } from './metrics.js';
 import { model, type ModelOptions } from './model.js';
 import { nli, type NliOptions } from './nli.js';

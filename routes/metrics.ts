@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import Type from 'typebox';
+import { Exposition } from '../schemas/metrics.js';
 import type { Metrics } from '../src/metrics.js';
 
 export interface MetricsOptions {
@@ -14,7 +14,7 @@ export const metrics: FastifyPluginAsyncTypebox<MetricsOptions> = async (app, op
         operationId: 'getMetrics',
         summary: 'Counters and durations in the text format of Prometheus',
         tags: ['health'],
-        response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: Type.String() } } } },
+        response: { 200: { description: 'The metrics.', content: { 'text/plain': { schema: Exposition } } } },
       },
     },
     async (_request, reply) => {

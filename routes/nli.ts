@@ -4,8 +4,8 @@ import { NliProblem, problems } from '../schemas/problems.js';
 import { Ref } from '../schemas/common.js';
 import type { Judge, Judgement, JudgePair } from '../src/judge.js';
 import type { Metrics } from '../src/metrics.js';
-import { clientSignal } from './client.js';
-import { answerProblem } from './failure.js';
+import { clientSignal } from './wire/client.js';
+import { answerProblem } from './wire/failure.js';
 
 export interface NliOptions {
   readonly judge: Judge;

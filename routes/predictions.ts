@@ -4,7 +4,7 @@ import { Prediction, PredictionList, PredictionParams, PredictionQuery } from '.
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import { Problem } from '../src/errors.js';
 import { toLabel, type Label } from '../src/labels.js';
-import { readNumbers } from './query.js';
+import { readNumbers } from './wire/query.js';
 
 export type PredictionFilters = Omit<PredictionQuery, 'label' | 'limit'> & {
   readonly label?: Label;

@@ -29,6 +29,9 @@ if (!loads()) {
   console.error('setup: building better-sqlite3 from source (once, about a minute)');
   const gyp = require.resolve('node-gyp/bin/node-gyp.js');
   const cwd = path.dirname(require.resolve('better-sqlite3/package.json'));
-  execFileSync(process.execPath, [gyp, 'rebuild', '--release', '--silent', ...nodeHeaders()], { cwd, stdio: 'inherit' });
+  execFileSync(process.execPath, [gyp, 'rebuild', '--release', '--silent', ...nodeHeaders()], {
+    cwd,
+    stdio: 'inherit',
+  });
   if (!loads()) throw new Error('better-sqlite3 was built but does not load');
 }

@@ -2,8 +2,9 @@
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { routes, type RouteOptions } from '../routes/index.js';
-import { readJsonBodies } from '../routes/body.js';
-import { answerClientError, answerProblem } from '../routes/failure.js';
+import { readJsonBodies } from '../routes/wire/body.js';
+import { closeGently } from '../routes/wire/closing.js';
+import { answerClientError, answerProblem } from '../routes/wire/failure.js';
 import { components } from '../schemas/index.js';
 import { Problem } from './errors.js';
 import { LIMITS } from './limits.js';
@@ -19,6 +20,8 @@ export interface AppOptions {
   readonly requestTimeoutMs?: number;
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs?: number;
+  /** How long, while the app closes, a client may take to finish a request it has begun to send. */
+  readonly closeGraceMs?: number;
 }
 
 /** Builds the app; the caller listens and closes. `close` waits for the answers that are under way. */
@@ -30,7 +33,7 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
   });
   readJsonBodies(app);
   for (const component of components) app.addSchema(component);
-  const closing = closeGently(app);
+  const closing = closeGently(app, options.closeGraceMs ?? 5_000);
   observe(app, dependencies.metrics);
   await app.register(swagger, { openapi: openApiInfo, refResolver: { buildLocalReference: componentName } });
   await app.register(routes, { ...dependencies, closing });
@@ -59,24 +62,11 @@ function serverOptions({ logger, requestTimeoutMs = 30_000, keepAliveTimeoutMs =
   } as const;
 }
 
-/** Idle connections are ended as they become idle, others after their answer. Tells whether closing has begun. */
-function closeGently(app: FastifyInstance): () => boolean {
-  let closing = false;
+function observe(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
     reply.header('x-content-type-options', 'nosniff');
-    if (closing) reply.header('connection', 'close');
     done(null, payload);
   });
-  app.addHook('preClose', async () => {
-    closing = true;
-    const sweep = setInterval(() => app.server.closeIdleConnections(), 100);
-    app.server.once('close', () => clearInterval(sweep));
-    if (!app.server.listening) clearInterval(sweep);
-  });
-  return () => closing;
-}
-
-function observe(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onResponse', (request, reply, done) => {
     // 499: the client went before its answer was sent.
     const status = reply.raw.writableFinished ? reply.statusCode : 499;

@@ -3,7 +3,6 @@ import { Problem } from './errors.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
 import { LIMITS } from './limits.js';
-import type { Engine } from './engine/engine.js';
 import type { Encoding, Text } from './text/text.js';
 
 export interface JudgePair {
@@ -83,6 +82,20 @@ export interface Recorder {
   failed(error: unknown, rows: number): void;
 }
 
+/** What is asked of the engine. Rejects with Problem 'queue-full' or 'unavailable'. */
+export interface Classifier {
+  /** Logits of each row, [labels], in their order; null where they are not finite. */
+  classify(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
+}
+
+export interface ClassifyWith {
+  /** Digest of the adapter; null for the base model. */
+  readonly adapter: string | null;
+  /** In the clock of performance.now(). */
+  readonly deadline: number;
+  readonly signal?: AbortSignal;
+}
+
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
@@ -93,7 +106,7 @@ export interface Clock {
 export interface JudgeParts {
   readonly model: { readonly name: string; readonly digest: string };
   readonly text: Pick<Text, 'encode'>;
-  readonly engine: Pick<Engine, 'classify'>;
+  readonly engine: Classifier;
   /** What each logit stands for. */
   readonly labels: readonly CheckpointLabel[];
   readonly record: Recorder;

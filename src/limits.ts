@@ -3,7 +3,7 @@ export const LIMITS = {
   /** Bytes of a request body. */
   body_bytes: 2 * 1024 * 1024,
   pairs_per_request: 256,
-  /** Characters (UTF-16 code units) of a premise or hypothesis; a longer one is that pair's own error. */
+  /** Unicode characters of a premise or hypothesis; a longer one is that pair's own error. */
   characters_per_text: 20_000,
   items_per_list: 200,
 } as const;

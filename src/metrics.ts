@@ -35,7 +35,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Judgements that could not be recorded',
     registers,
   });
-  engineReadings(registry, source);
+  engineMetrics(registry, source);
   const closeDelay = eventLoopDelay(registry);
   return {
     observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds),
@@ -46,40 +46,44 @@ export function createMetrics(source: MetricsSource): Metrics {
   };
 }
 
-type Reading = readonly [name: string, help: string, value: (engine: EngineStatus) => number];
+type Reading = readonly [name: string, help: string, read: (engine: EngineStatus) => number];
 
 const GAUGES: readonly Reading[] = [
   ['errata_engine_children', 'Inference children', ({ children }) => children.length],
-  ['errata_engine_children_ready', 'Inference children that judge', ({ children }) => children.filter(isUp).length],
+  [
+    'errata_engine_children_ready',
+    'Inference children that can answer',
+    ({ children }) => children.filter(({ state }) => state !== 'starting').length,
+  ],
   ['errata_queue_pairs', 'Pairs that wait', ({ queuedPairs }) => queuedPairs],
   ['errata_queue_tokens', 'Tokens that wait', ({ queuedTokens }) => queuedTokens],
 ];
 
-const COUNTERS: readonly Reading[] = [
-  ['errata_engine_restarts_total', 'Inference children that died and were replaced', ({ totals }) => totals.restarts],
-  ['errata_engine_retries_total', 'Pairs judged again because their child died', ({ totals }) => totals.retries],
-  ['errata_engine_batches_total', 'Batches judged', ({ totals }) => totals.batches],
-  ['errata_engine_rows_total', 'Pairs judged', ({ totals }) => totals.rows],
-  ['errata_engine_tokens_total', 'Tokens judged, padding left out', ({ totals }) => totals.tokens],
-  ['errata_engine_padded_tokens_total', 'Tokens judged, padding included', ({ totals }) => totals.paddedTokens],
+const TOTALS: readonly Reading[] = [
+  ['errata_engine_restarts_total', 'Inference children replaced', ({ totals }) => totals.restarts],
+  ['errata_engine_retries_total', 'Rows run again because their child died', ({ totals }) => totals.retries],
+  ['errata_engine_batches_total', 'Batches run', ({ totals }) => totals.batches],
+  ['errata_engine_rows_total', 'Rows run', ({ totals }) => totals.rows],
+  ['errata_engine_tokens_total', 'Tokens run', ({ totals }) => totals.tokens],
+  ['errata_engine_padded_tokens_total', 'Tokens run, padding included', ({ totals }) => totals.paddedTokens],
 ];
 
-const isUp = ({ state }: EngineStatus['children'][number]): boolean => state !== 'starting';
-
-function engineReadings(registry: Registry, source: MetricsSource): void {
+/** Read from the engine when somebody asks. */
+function engineMetrics(registry: Registry, { engine }: MetricsSource): void {
   const registers = [registry];
-  for (const [name, help, value] of GAUGES) {
-    const collect = function (this: Gauge): void {
-      this.set(value(source.engine()));
-    };
-    new Gauge({ name, help, registers, collect });
+  for (const [name, help, read] of GAUGES) {
+    const gauge: Gauge = new Gauge({ name, help, registers, collect: (): void => gauge.set(read(engine())) });
   }
-  for (const [name, help, value] of COUNTERS) {
-    const collect = function (this: Counter): void {
-      this.reset();
-      this.inc(value(source.engine()));
-    };
-    new Counter({ name, help, registers, collect });
+  for (const [name, help, read] of TOTALS) {
+    const counter: Counter = new Counter({
+      name,
+      help,
+      registers,
+      collect: () => {
+        counter.reset();
+        counter.inc(read(engine()));
+      },
+    });
   }
 }
 

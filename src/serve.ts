@@ -39,7 +39,7 @@ export async function serve(config: Config): Promise<Service> {
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
-    for (const end of closers.splice(0).reverse()) await end();
+    for (const end of closers.splice(0).toReversed()) await end();
   };
   try {
     const parts = await openParts(config, checkpoint, closers);
@@ -109,7 +109,10 @@ async function application(
   const record = {
     mode: config.record,
     write: async (rows: readonly JudgementRecord[]) => database.run('recordPredictions', { rows }),
-    failed: (_error: unknown, rows: number) => metrics.countRecordFailures(rows),
+    failed: (error: unknown, rows: number) => {
+      metrics.countRecordFailures(rows);
+      app.log.error({ err: error, rows }, 'judgements could not be recorded');
+    },
   };
   const adapters = { resolve: async (name: string) => (name === 'active' ? null : undefined) };
   const clock = { now: Date.now, monotonic: () => performance.now() };
@@ -124,7 +127,7 @@ async function application(
     newId: uuidv7,
     deadlineMs: DEADLINE_MS,
   });
-  const app = await buildApp(
+  const app: FastifyInstance = await buildApp(
     {
       judge,
       engine,

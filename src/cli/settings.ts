@@ -18,7 +18,8 @@ export function settingsHelp(): string {
 
 /** Every setting, commented out, with its help, its default and an example. */
 export function envExample(): string {
-  const head = '# Settings of Errata, all optional. Made by `errata config --example`; a test compares.\n';
+  const head =
+    '# Settings of Errata, all optional. Made by `errata config --example`; a test compares.\n# Errata reads its environment, not a file: `set -a; . ./.env; set +a` first.\n';
   const entries = settings.map(
     (setting) => `# ${setting.help}\n# default: ${told(setting)}\n#${setting.name}=${setting.example}\n`,
   );

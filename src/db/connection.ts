@@ -16,8 +16,11 @@ export interface ConnectionOptions {
 
 export type Connection = Sqlite.Database;
 
-/** In force before the first page exists or never: the file can give pages back. */
-const BEFORE_FIRST_PAGE = 'auto_vacuum = INCREMENTAL';
+/**
+ * In force before the first page exists or never: a commit that frees pages cuts them off the file. Only the sweep of old
+ * predictions frees many, a bounded number at a time.
+ */
+const BEFORE_FIRST_PAGE = 'auto_vacuum = FULL';
 
 /**
  * Set and read back on every connection. better-sqlite3 is built to run WAL with synchronous=NORMAL, where the last

@@ -29,7 +29,7 @@ export interface GroupContext {
 }
 
 async function runUnit({ db, units }: GroupContext, { name, input }: UnitRequest): Promise<unknown> {
-  const unit = units[name];
+  const unit = Object.hasOwn(units, name) ? units[name] : undefined;
   if (unit === undefined) throw new Error(`there is no unit of work named ${name}`);
   return await unit(db, input as never);
 }

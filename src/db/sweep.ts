@@ -25,7 +25,7 @@ interface Victim {
   readonly hypothesis_id: number;
 }
 
-/** Bytes of the pages in use; free pages, which the file may give back, do not count. */
+/** Bytes of the pages in use; free pages, which the next commit cuts off, do not count. */
 export async function usedBytes(db: Kysely<Schema>): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
     select (page_count - freelist_count) * page_size as bytes
@@ -48,24 +48,20 @@ async function erase(db: Kysely<Schema>, victims: readonly Victim[]): Promise<vo
   const seqs = victims.map(({ seq }) => seq);
   const texts = new Set(victims.flatMap(({ premise_id, hypothesis_id }) => [premise_id, hypothesis_id]));
   await db.deleteFrom('predictions').where('seq', 'in', seqs).execute();
+  const used = (by: 'premise_id' | 'hypothesis_id') =>
+    db.selectFrom('predictions').select('seq').whereRef(by, '=', sql.ref('texts.id'));
   await db
     .deleteFrom('texts')
     .where('id', 'in', [...texts])
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('predictions').select('seq').whereRef('premise_id', '=', 'texts.id'))),
-    )
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('predictions').select('seq').whereRef('hypothesis_id', '=', 'texts.id'))),
-    )
+    .where((eb) => eb.not(eb.or([eb.exists(used('premise_id')), eb.exists(used('hypothesis_id'))])))
     .execute();
 }
 
-/** Deletes up to `limit` predictions and gives their pages back to the file system. */
+/** Deletes up to `limit` predictions; the commit gives their pages back to the file system. */
 export async function sweep(db: Kysely<Schema>, { before, max_bytes, limit }: SweepInput): Promise<SweepOutput> {
   const full = (await usedBytes(db)) > max_bytes;
   const victims = await oldest(db, limit, full ? null : before);
   if (victims.length > 0) await erase(db, victims);
-  await sql`pragma incremental_vacuum`.execute(db);
   const bytes = await usedBytes(db);
   const more = victims.length > 0 && (victims.length === limit || bytes > max_bytes || full);
   return { deleted: victims.length, bytes, done: !more };

@@ -150,9 +150,9 @@ function attribute(name: string, given: number | readonly number[]): Message {
   return FLOAT_ATTRIBUTES.has(name) ? message.float(2, given).int(20, 1) : message.int(3, given).int(20, 2);
 }
 
-function initializer(name: string, { dtype, shape, source }: Value): Message {
+function initializer(name: string, { dtype, shape: dims, source }: Value): Message {
   const message = new Message();
-  for (const d of shape) message.int(1, constant(d) ?? 0);
+  for (const d of dims) message.int(1, constant(d) ?? 0);
   message.int(2, ELEMENT[dtype]).string(8, name);
   if (source.kind === 'constant') return message.bytes(9, source.data);
   if (source.kind !== 'weight') throw new TypeError(`${name} is no initializer`);
@@ -162,9 +162,9 @@ function initializer(name: string, { dtype, shape, source }: Value): Message {
   return message.int(14, EXTERNAL);
 }
 
-function valueInfo(name: string, { dtype, shape }: TensorType): Message {
-  const dims = new Message().messages(1, shape.map(dimension));
-  const tensor = new Message().int(1, ELEMENT[dtype]).message(2, dims);
+function valueInfo(name: string, type: TensorType): Message {
+  const dims = new Message().messages(1, type.shape.map(dimension));
+  const tensor = new Message().int(1, ELEMENT[type.dtype]).message(2, dims);
   return new Message().string(1, name).message(2, new Message().message(1, tensor));
 }
 

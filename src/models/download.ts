@@ -1,7 +1,7 @@
 /**
  * One file from a hub to the disk, continued where an earlier attempt stopped. @huggingface/hub downloads whole files
- * and compares no digest, so the bytes are fetched here: by HTTP Range, into `<name>.part`, moved to `<name>` once the
- * content is what the hub promised.
+ * and compares no digest, so the bytes are fetched here: by HTTP Range, into `<name>.part`, which becomes `<name>` when
+ * it is complete and stays if its content is what the hub promised.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -41,13 +41,13 @@ class Interrupted extends Error {}
 export async function download(file: RemoteFile, options: DownloadOptions): Promise<LockedFile> {
   const target = path.join(options.directory, file.name);
   const part = `${target}.part`;
-  const received = (await sizeOf(target)) === null;
-  if (received) {
+  if ((await sizeOf(target)) === null) {
     await receiveAll(file, part, options);
     await flush(part);
+    await rename(part, target);
   }
-  const sha256 = await checkOrRemove(file, received ? part : target);
-  if (received) await rename(part, target);
+  // Checked under its own name, where no other download writes any more.
+  const sha256 = await checkOrRemove(file, target);
   options.progress.verified(file);
   return { name: file.name, size: file.size, sha256 };
 }

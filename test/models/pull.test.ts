@@ -106,6 +106,9 @@ t.test('an empty folder is taken, one that holds something else is not', async (
     message: /other holds something else than .*; give another folder/,
   });
   t.strictSame(await readdir(other), ['thesis.txt']);
+  const lock = path.join(a.target, LOCK_FILE);
+  await writeFile(lock, (await readFile(lock, 'utf8')).replace(COMMIT, '9'.repeat(40)));
+  await t.rejects(a.pull(), { message: /model holds something else than .*; give another folder/ });
 });
 
 t.test('a connection that breaks goes on where it stopped', async (t) => {
@@ -207,12 +210,18 @@ t.test('more bytes than promised are refused before they fill the disk', async (
 });
 
 t.test('a part that is longer than the file, or holds something else, does not stay for ever', async (t) => {
-  for (const content of [Buffer.alloc(4 * HALF), Buffer.alloc(2 * HALF, 'x')]) {
+  const cases = [
+    { name: `${WEIGHTS}.part`, content: Buffer.alloc(4 * HALF), refused: false },
+    { name: `${WEIGHTS}.part`, content: Buffer.alloc(2 * HALF, 'x'), refused: true },
+    { name: WEIGHTS, content: Buffer.alloc(2 * HALF, 'x'), refused: true },
+  ];
+  for (const { name, content, refused } of cases) {
     const a = await scene(t);
     const staging = path.join(a.home, `.model.${COMMIT}.partial`);
     await mkdir(staging);
-    await writeFile(path.join(staging, `${WEIGHTS}.part`), content);
-    await a.pull().catch(() => a.pull());
+    await writeFile(path.join(staging, name), content);
+    if (refused) await t.rejects(a.pull(), { message: /not what the hub promised .*it was removed, try again$/ });
+    await a.pull();
     await isWhole(t, a);
   }
 });

@@ -1,7 +1,9 @@
 /** Whether an answer is what openapi.yaml declares for its operation and status. */
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { Compile } from 'typebox/schema';
 import { parse } from 'yaml';
+import { packageRoot } from '../../src/package.js';
 
 interface MediaType {
   readonly schema: object;
@@ -15,7 +17,8 @@ interface Document {
   readonly components: object;
 }
 
-export const openApi = parse(readFileSync('openapi.yaml', 'utf8')) as Document;
+export const openApiPath = path.join(packageRoot, 'openapi.yaml');
+export const openApi = parse(readFileSync(openApiPath, 'utf8')) as Document;
 
 export interface Answer {
   readonly status: number;
@@ -35,7 +38,7 @@ export function contractFault(operationId: string, { status, headers, body }: An
 }
 
 function operation(operationId: string): Operation {
-  const operations = Object.values(openApi.paths).flatMap((path) => Object.values(path));
+  const operations = Object.values(openApi.paths).flatMap((methods) => Object.values(methods));
   const found = operations.find((one) => one.operationId === operationId);
   if (found === undefined) throw new Error(`openapi.yaml has no operation ${operationId}`);
   return found;

@@ -1,15 +1,13 @@
 /** Small deterministic stand-ins at the process boundaries: what src/text and src/engine promise, without children. */
-import type { ClassifyOptions, Engine, EngineStatus } from '../../src/engine/engine.js';
+import type { Engine, EngineStatus } from '../../src/engine/engine.js';
+import type { Classifier, ClassifyWith } from '../../src/judge.js';
 import type { Encoded, PairTexts, Text } from '../../src/text/text.js';
 
 const CLS = 1;
 const SEP = 2;
 
 /** One id for each character; the troubles that src/text finds. */
-export const textStandIn: Text = {
-  encode: async (pairs) => pairs.map(encode),
-  close: async () => undefined,
-};
+export const textStandIn: Pick<Text, 'encode'> = { encode: async (pairs) => pairs.map(encode) };
 
 function encode({ premise, hypothesis }: PairTexts): Encoded {
   if (premise.trim() === '') return { code: 'premise-empty', detail: 'the premise is empty' };
@@ -28,32 +26,33 @@ export function logitsOf(ids: Int32Array): Float32Array {
   return logits;
 }
 
-export interface EngineStandIn extends Engine {
-  readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyOptions }[];
+export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp'> {
+  readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
 }
 
 export interface EngineBehaviour {
   /** Instead of the deterministic logits. */
-  classify?(rows: readonly Int32Array[], options: ClassifyOptions): Promise<(Float32Array | null)[]>;
+  classify?(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
   ready?: boolean;
 }
 
 export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}): EngineStandIn {
   const calls: EngineStandIn['calls'] = [];
   const state = ready ? 'idle' : 'starting';
-  const totals = { batches: 1, rows: 2, tokens: 30, paddedTokens: 32, retries: 0, restarts: 4 };
-  const children = [1, 2].map((pid) => ({ pid, state }) as const);
-  const status: EngineStatus = { ready, children, queuedPairs: 3, queuedTokens: 96, totals };
+  const status: EngineStatus = {
+    ready,
+    children: [1, 2].map((pid) => ({ pid, state })),
+    queuedPairs: 3,
+    queuedTokens: 96,
+    totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, retries: 1, restarts: 4 },
+  };
   return {
     calls,
-    classify: async (rows, options = {}) => {
+    classify: async (rows, options) => {
       calls.push({ rows, options });
       return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
     },
-    hold: async () => undefined,
-    forget: () => undefined,
     status: () => status,
     warmUp: async () => undefined,
-    close: async () => undefined,
   };
 }

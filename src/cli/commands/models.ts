@@ -45,14 +45,15 @@ function hubAddress(text: string): string {
 async function pullModel(repo: string, options: PullOptions): Promise<void> {
   const home = path.join(readConfig().dataDir, 'models');
   const named = (commit: string): string => path.join(home, `${repo.replace('/', '--')}@${commit.slice(0, 8)}`);
+  const progress = showProgress(process.stderr);
   const pulled = await pull({
     hub: { url: options.hubUrl, token: process.env['HF_TOKEN'] || null },
     repo,
     revision: options.revision,
     directory: (commit) => options.to ?? named(commit),
-    progress: showProgress(process.stderr),
+    progress,
     pauses: PAUSES,
-  });
+  }).finally(() => progress.end());
   tell(pulled);
 }
 

@@ -1,7 +1,7 @@
 /** How bodies are read: JSON in UTF-8, nothing else; an empty one is no body. */
 import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem } from '../src/errors.js';
+import { Problem } from '../../src/errors.js';
 import { jsonFault } from './json-fault.js';
 
 type Done = (error: Error | null, body?: unknown) => void;

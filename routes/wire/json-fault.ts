@@ -33,18 +33,10 @@ function advance(text: string, at: number, expected: Expected, open: string[]): 
     open.pop();
     return { at: at + 1, expected: 'after' };
   }
-  switch (expected) {
-    case 'value':
-    case 'first-value':
-      return value(text, at, open);
-    case 'key':
-    case 'first-key':
-      return character === '"' ? string(text, at, 'colon') : at;
-    case 'colon':
-      return character === ':' ? { at: at + 1, expected: 'value' } : at;
-    case 'after':
-      return character === ',' ? { at: at + 1, expected: inner === '{' ? 'key' : 'value' } : at;
-  }
+  if (expected === 'after') return character === ',' ? { at: at + 1, expected: inner === '{' ? 'key' : 'value' } : at;
+  if (expected === 'colon') return character === ':' ? { at: at + 1, expected: 'value' } : at;
+  if (expected === 'key' || expected === 'first-key') return character === '"' ? string(text, at, 'colon') : at;
+  return value(text, at, open);
 }
 
 const mayClose = (expected: Expected, inner: string | undefined): boolean =>

@@ -1,6 +1,6 @@
 /** What the validator found, in words that name the field and the limit. */
 import type { FastifySchemaValidationError } from 'fastify';
-import { Problem, type FieldError } from '../src/errors.js';
+import { Problem, type FieldError } from '../../src/errors.js';
 
 type Fault = FastifySchemaValidationError;
 

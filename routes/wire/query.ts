@@ -1,11 +1,10 @@
 /** Query strings are text: the numbers among them are read here, strictly, before the schema is checked. */
 import type { FastifyRequest } from 'fastify';
-import type { TObject } from 'typebox';
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?$/;
 
 /** A preValidation hook for queries of that schema. What is no decimal number stays text, which the schema refuses. */
-export function readNumbers(schema: TObject): (request: FastifyRequest) => Promise<void> {
+export function readNumbers(schema: { readonly properties: object }): (request: FastifyRequest) => Promise<void> {
   const names = Object.entries(schema.properties)
     .filter(([, property]) => ['number', 'integer'].includes((property as { type?: string }).type ?? ''))
     .map(([name]) => name);

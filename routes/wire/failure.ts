@@ -2,9 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { problemType, type Problem as ProblemBody } from '../schemas/problems.js';
-import { Problem, PROBLEMS } from '../src/errors.js';
-import { LIMITS } from '../src/limits.js';
+import { problemType, type Problem as ProblemBody } from '../../schemas/problems.js';
+import { Problem, PROBLEMS } from '../../src/errors.js';
+import { LIMITS } from '../../src/limits.js';
 import { invalidRequest } from './invalid.js';
 
 /** Read of a body that is too large before it is answered, so that the client is done sending and can read the answer. */

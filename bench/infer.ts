@@ -1,0 +1,153 @@
+/**
+ * `npm run -s bench:infer -- --json`: inference on the xsmall shape, at the engine and over HTTP, beside what PyTorch and
+ * transformers.js took on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
+ */
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import autocannon from 'autocannon';
+import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
+import { type Engine, type EngineOptions, openEngine } from '../src/engine/engine.js';
+import { packageRoot } from '../src/package.js';
+import { benchCheckpoint } from './support/checkpoint.js';
+import { gemmPeak } from './support/gemm.js';
+import { idsOf, pairOf } from './support/pairs.js';
+import { treeMemory } from './support/process-tree.js';
+import { type BenchServer, judge, startServer } from './support/server.js';
+import { median, rounded, timed } from './support/statistics.js';
+
+const SHAPES = [
+  [1, 32],
+  [1, 64],
+  [1, 128],
+  [8, 64],
+  [8, 128],
+  [32, 64],
+  [8, 256],
+] as const;
+const REPETITIONS = 15;
+const PAIR_TOKENS = 64;
+const CLIENTS = [1, 8, 64];
+const SECONDS = 8;
+
+type Rows = Readonly<Record<string, number>>;
+
+async function main(): Promise<void> {
+  const folder = await benchCheckpoint();
+  const checkpoint = await openCheckpoint(folder);
+  const peaks = [await gemmPeak()];
+  const engine = await engineFigures(checkpoint, {});
+  const http = await httpFigures(folder);
+  peaks.push(await gemmPeak());
+  const peak = Math.max(...peaks);
+  const report = { machine: machine(peak), engine, beside_peers: besidePeers(engine.ms, peak), http };
+  console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
+}
+
+function machine(peak: number): object {
+  const date = new Date().toISOString().slice(0, 10);
+  const cores = os.availableParallelism();
+  return { cpu: os.cpus()[0]?.model, cores, node: process.version, date, gemm_fp32_gflops: rounded(peak) };
+}
+
+/** A request of B rows alone on the engine: lone small ones take the wide session, others spread over the children. */
+async function engineFigures(checkpoint: Checkpoint, options: Partial<EngineOptions>) {
+  const engine = await openEngine(checkpoint, options);
+  const ms: Record<string, number> = {};
+  for (const [rows, tokens] of SHAPES) {
+    const batch = Array.from({ length: rows }, () => idsOf(tokens, checkpoint.config.vocabSize));
+    ms[`${rows}x${tokens}`] = rounded(median(await timed(() => engine.classify(batch), REPETITIONS)));
+  }
+  const saturated = await saturatedPairsPerSecond(engine, checkpoint);
+  await engine.close();
+  const perSecond = Object.fromEntries(
+    SHAPES.map(([rows, tokens]) => [`${rows}x${tokens}`, rounded((1000 * rows) / ms[`${rows}x${tokens}`]!)]),
+  );
+  return { ms, pairs_per_second: perSecond, pairs_per_second_64_tokens_64_in_flight: rounded(saturated) };
+}
+
+async function saturatedPairsPerSecond(engine: Engine, { config }: Checkpoint): Promise<number> {
+  const end = performance.now() + SECONDS * 1000;
+  let done = 0;
+  const client = async (): Promise<void> => {
+    while (performance.now() < end) {
+      await engine.classify([idsOf(PAIR_TOKENS, config.vocabSize)]);
+      done += 1;
+    }
+  };
+  const started = performance.now();
+  await Promise.all(Array.from({ length: 64 }, client));
+  return (1000 * done) / (performance.now() - started);
+}
+
+async function httpFigures(folder: string) {
+  const off = await startServer({ ERRATA_MODEL: folder, ERRATA_RECORD: 'off' });
+  const start_ms = rounded(off.startMs);
+  const lone = await loneMs(off);
+  const load: Record<string, object> = {};
+  for (const clients of CLIENTS) load[clients] = await underLoad(off, clients);
+  await off.stop();
+  const on = await startServer({ ERRATA_MODEL: folder, ERRATA_RECORD: 'required' });
+  const recorded = await loneMs(on);
+  const recordedLoad = await underLoad(on, 64);
+  await on.stop();
+  return {
+    start_to_first_answer_ms: start_ms,
+    lone_pair_ms: lone,
+    lone_pair_recorded_ms: recorded,
+    clients: load,
+    clients_64_recorded: recordedLoad,
+  };
+}
+
+async function loneMs({ url }: BenchServer): Promise<number> {
+  let seed = 0;
+  return rounded(median(await timed(() => judge(url, [pairOf(PAIR_TOKENS, ++seed)]), 60, 10)), 2);
+}
+
+async function underLoad({ url, pid }: BenchServer, clients: number): Promise<object> {
+  let peakMemory = 0;
+  const sampler = setInterval(() => (peakMemory = Math.max(peakMemory, treeMemory(pid))), 500);
+  const requests = Array.from({ length: 200 }, (_, seed) => ({
+    method: 'POST' as const,
+    path: '/nli',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ pairs: [pairOf(PAIR_TOKENS, seed)] }),
+  }));
+  await fetch(`${url}/metrics`).then((r) => r.text()); // the event-loop figure is since the last reading
+  const result = await autocannon({ url, connections: clients, duration: SECONDS, requests });
+  clearInterval(sampler);
+  const metrics = await fetch(`${url}/metrics`).then((r) => r.text());
+  const delay = Number(/^errata_event_loop_delay_p99_seconds (\S+)/m.exec(metrics)?.[1]);
+  return {
+    pairs_per_second: rounded(result['2xx'] / result.duration),
+    p50_ms: result.latency.p50,
+    p99_ms: result.latency.p99,
+    errors: result.non2xx + result.errors,
+    memory_pss_mb: rounded(peakMemory, 0),
+    event_loop_delay_p99_ms: rounded(1000 * delay),
+  };
+}
+
+interface Peers {
+  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads: number };
+  readonly 'pytorch_2.13_transformers_5.18': { readonly inference: Rows };
+  readonly 'transformers_js_4.3': { readonly fp32: Rows };
+}
+
+/** How many times faster; the peers' milliseconds are scaled by the two machines' peaks. */
+function besidePeers(ms: Rows, peak: number): object {
+  const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
+  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads / peak;
+  const ratios = (theirs: Rows): Rows =>
+    Object.fromEntries(
+      Object.entries(theirs).flatMap(([shape, t]) => (ms[shape] ? [[shape, rounded((t * scale) / ms[shape], 2)]] : [])),
+    );
+  return {
+    scaled_by: rounded(scale, 3),
+    times_faster_than_pytorch: ratios(peers['pytorch_2.13_transformers_5.18'].inference),
+    times_faster_than_transformers_js: ratios(peers['transformers_js_4.3'].fp32),
+  };
+}
+
+await main();

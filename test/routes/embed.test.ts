@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import t from 'tap';
+import { contractFault } from '../support/contract.js';
+import { get, post, serve } from '../support/serve.js';
+
+type Test = Parameters<typeof serve>[0];
+type Behaviour = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** A server that embeds as `behaviour` says. */
+async function embeddingServer(t: Test, behaviour: Behaviour): Promise<string> {
+  const server = createServer(behaviour).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+const request = { texts: ['a', 'b'], batch_size: 2 };
+const failed = { ok: false, embeddings: [], error: String };
+
+t.test('without ERRATA_EMBED_URL', async (t) => {
+  const { url } = await serve(t);
+  const answer = await post(`${url}/embed`, request);
+  t.match(answer, { status: 501, body: { ...failed, type: '/problems#not-configured' } });
+  t.equal(contractFault('embed', answer), undefined);
+});
+
+t.test('what the server answers passes through', async (t) => {
+  const seen: unknown[] = [];
+  const embedUrl = await embeddingServer(t, async (incoming, response) => {
+    seen.push(incoming.method, incoming.url, incoming.headers.authorization, await json(incoming));
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.write('{"ok":true,"embeddings":[[0.5],');
+    setTimeout(() => response.end('[0.25]]}'), 20);
+  });
+  const { url } = await serve(t, { embedUrl });
+  const answer = await post(`${url}/embed`, request, { authorization: 'Bearer key-of-this-service' });
+  t.equal(answer.status, 200);
+  t.strictSame(answer.body, { ok: true, embeddings: [[0.5], [0.25]] });
+  t.strictSame(seen, ['POST', '/embed', undefined, request], 'the key of this service stays here');
+  t.equal(contractFault('embed', answer), undefined);
+});
+
+t.test('its refusal of a request passes through too', async (t) => {
+  const embedUrl = await embeddingServer(t, (_incoming, response) => {
+    response.writeHead(422, { 'content-type': 'application/json' }).end('{"detail":"texts missing"}');
+  });
+  const { url } = await serve(t, { embedUrl });
+  t.match(await post(`${url}/embed`, {}), { status: 422, body: { detail: 'texts missing' } });
+});
+
+t.test('its faults are 502', async (t) => {
+  const table: [string, Behaviour][] = [
+    ['an error', (_incoming, response) => response.writeHead(500).end('secret')],
+    ['a redirect', (_incoming, response) => response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end()],
+    ['a dropped connection', (incoming) => incoming.socket.destroy()],
+    ['silence', () => undefined],
+  ];
+  for (const [name, behaviour] of table) {
+    const { url } = await serve(t, { embedUrl: await embeddingServer(t, behaviour) });
+    const answer = await post(`${url}/embed`, request);
+    t.match(answer, { status: 502, body: { ...failed, type: '/problems#upstream-failed' } }, name);
+    t.notMatch(JSON.stringify(answer.body), 'secret');
+    t.equal(contractFault('embed', answer), undefined, name);
+  }
+  const { url } = await serve(t, { embedUrl: 'http://127.0.0.1:9' });
+  t.match(await post(`${url}/embed`, request), { status: 502, body: failed }, 'nobody listens');
+});
+
+t.test('health passes the flag of its embedding model on', async (t) => {
+  const table: [string, string, boolean][] = [
+    ['loaded', '{"status":"ok","models_loaded":{"embedding":true}}', true],
+    ['not loaded', '{"models_loaded":{"embedding":false}}', false],
+    ['no flag', '{}', false],
+    ['null', 'null', false],
+    ['no JSON', 'ok', false],
+  ];
+  for (const [name, body, embedding] of table) {
+    const embedUrl = await embeddingServer(t, (incoming, response) =>
+      response.end(incoming.url === '/health' ? body : ''),
+    );
+    const { url } = await serve(t, { embedUrl });
+    t.match(await get(`${url}/health`), { status: 200, body: { models_loaded: { nli: true, embedding } } }, name);
+  }
+});

@@ -121,13 +121,13 @@ function pattern(json: Json, key: string, check: (value: unknown, key: string) =
 }
 
 /** PEFT reads these keys as regular expressions; here they are names of modules, or the ends of such names. */
-function moduleName(name: string, key: string): string {
-  if (/^[\w.]+$/.test(name)) return name;
-  throw fail(`${key} has the key ${shown(name)}; the name of a module is needed`);
+function moduleName(given: string, key: string): string {
+  if (/^[\w.]+$/.test(given)) return given;
+  throw fail(`${key} has the key ${shown(given)}; the name of a module is needed`);
 }
 
 /** The value of the first pattern that the module's name ends with, as PEFT's get_pattern_key does, else `fallback`. */
 export function forModule(patterns: ReadonlyMap<string, number>, module: string, fallback: number): number {
-  for (const [name, n] of patterns) if (module === name || module.endsWith(`.${name}`)) return n;
+  for (const [end, n] of patterns) if (module === end || module.endsWith(`.${end}`)) return n;
   return fallback;
 }

@@ -103,9 +103,9 @@ class Writer {
 }
 
 /** Leaves are shared by content, nodes by identity. */
-function keyOf({ source, dtype, shape }: Value): string {
+function keyOf({ source, dtype, shape: dims }: Value): string {
   if (source.kind === 'constant')
-    return `constant ${dtype}${shapeText(shape)} ${Buffer.from(source.data).toString('base64')}`;
+    return `constant ${dtype}${shapeText(dims)} ${Buffer.from(source.data).toString('base64')}`;
   if (source.kind === 'dims') return `dims ${source.dims.map(text).join()}`;
   return source.kind === 'node' ? '' : `${source.kind} ${source.name}`;
 }

@@ -99,7 +99,7 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     domain: '',
     infer: ([x], { perm }) => {
       const axes = [...x!.shape.keys()];
-      if (perm.toSorted().join() !== axes.join())
+      if (perm.toSorted((a, b) => a - b).join() !== axes.join())
         throw new TypeError(`Transpose: [${perm.join(', ')}] is no order of ${shapeText(x!.shape)}`);
       const shape = perm.map((axis) => x!.shape[axis]!);
       return like(x!, shape);

@@ -226,7 +226,7 @@ t.test('the digest is that of what the adapter computes', async (t) => {
     parse(peftJson(changes), of, base).digest;
   const same = digest();
   t.match(same, /^[0-9a-f]{64}$/);
-  const reversed = Object.fromEntries(Object.entries(peftJson()).reverse());
+  const reversed = Object.fromEntries(Object.entries(peftJson()).toReversed());
   t.equal(parse(reversed, tensors, base).digest, same, 'not of the order of keys');
   t.equal(digest({ lora_dropout: 0.5, base_model_name_or_path: 'another' }), same, 'not of what steers training');
   const others = [

@@ -140,6 +140,6 @@ t.test('labels stand in the order of their numbers', async (t) => {
   t.strictSame(
     parse({ id2label: { 2: 'c', 10: 'k', 0: 'a', 1: 'b', 3: 'd', 4: 'e', 5: 'f', 6: 'g', 7: 'h', 8: 'i', 9: 'j' } })
       .id2label,
-    [...'abcdefghijk'],
+    'abcdefghijk'.split(''),
   );
 });

@@ -23,7 +23,7 @@ export interface LoraModule {
 }
 
 export interface Adapter {
-  /** SHA-256 of the weights file and the canonical configuration, in hex. */
+  /** SHA-256 of the weights file and of each module's rank and scale, in hex. */
   readonly digest: string;
   /** By the module's name in the checkpoint. */
   readonly modules: ReadonlyMap<string, LoraModule>;
@@ -46,7 +46,7 @@ export function parseAdapter(configBytes: Uint8Array, weightBytes: Uint8Array, b
     bias: file.take(`${PREFIX}${CLASSIFIER}.bias`, [labels]),
   };
   file.refuseRest();
-  return { digest: adapterDigest(config, weightBytes), modules, head };
+  return { digest: adapterDigest(modules, weightBytes), modules, head };
 }
 
 interface ModuleName {
@@ -74,7 +74,10 @@ function loraModule(
   const [out, inner] = linearShape(base, linear);
   const a = file.take(nameA, [rank, inner]);
   const b = file.take(nameB, [out, rank]);
-  return [[module, { linear, rank, scale: alpha / (config.use_rslora ? Math.sqrt(rank) : rank), a, b }]];
+  const scale = alpha / (config.use_rslora ? Math.sqrt(rank) : rank);
+  if (!b.every((x) => Number.isFinite(Math.fround(x * scale))))
+    throw refused(`tensor ${nameB} times ${scale} is not finite`);
+  return [[module, { linear, rank, scale, a, b }]];
 }
 
 /** Hands out each tensor once, checked; what is left at the end is refused. */
@@ -116,19 +119,8 @@ class Reader {
 
 const refused = (reason: string): AdapterError => new AdapterError(`adapter_model.safetensors: ${reason}`);
 
-function adapterDigest(
-  { r, lora_alpha, use_rslora, rank_pattern, alpha_pattern }: PeftConfig,
-  weights: Uint8Array,
-): string {
-  const canonical = {
-    r,
-    lora_alpha,
-    use_rslora,
-    rank_pattern: sortedEntries(rank_pattern),
-    alpha_pattern: sortedEntries(alpha_pattern),
-  };
+/** Of the configuration only what it makes of each module counts: not its wording, and not what steers training. */
+function adapterDigest(modules: ReadonlyMap<string, LoraModule>, weights: Uint8Array): string {
+  const canonical = [...modules].map(([module, { rank, scale }]) => [module, rank, scale]);
   return createHash('sha256').update(weights).update(JSON.stringify(canonical)).digest('hex');
 }
-
-const sortedEntries = (pattern: ReadonlyMap<string, number>): [string, number][] =>
-  [...pattern].toSorted(([a], [b]) => (a < b ? -1 : 1));

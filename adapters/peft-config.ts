@@ -34,6 +34,9 @@ const unused = (value: unknown): boolean =>
   (value instanceof Map && value.size === 0) ||
   (Array.isArray(value) && value.length === 0);
 
+/** Ways to begin that leave the base model's weights as they are: the others (PiSSA, OLoRA, LoftQ …) change them at load. */
+const INITIALISATIONS = [true, false, 'gaussian', 'orthogonal', 'eva', null, undefined] as const;
+
 /** Keys whose use would change what the adapter computes. */
 const UNSUPPORTED = [
   'use_dora',
@@ -63,6 +66,7 @@ export function parsePeftConfig(bytes: Uint8Array): PeftConfig {
   for (const key of UNSUPPORTED)
     if (!unused(json.get(key))) throw fail(`${key} is ${shown(json.get(key))}; it is not supported`);
   checkModulesToSave(json.get('modules_to_save'));
+  oneOf(json, 'init_lora_weights', INITIALISATIONS);
   return Object.freeze({
     r: rank(json.get('r') ?? 8, 'r'),
     lora_alpha: alpha(json.get('lora_alpha') ?? 8, 'lora_alpha'),
@@ -113,11 +117,17 @@ function boolean(json: Json, key: string): boolean {
 function pattern(json: Json, key: string, check: (value: unknown, key: string) => number): ReadonlyMap<string, number> {
   const value = json.get(key) ?? new Map();
   if (!(value instanceof Map)) throw fail(`${key} is ${shown(value)}; an object is needed`);
-  return new Map([...value].map(([module, n]) => [String(module), check(n, `${key}.${String(module)}`)]));
+  return new Map([...value].map(([module, n]) => [moduleName(module as string, key), check(n, `${key}.${module}`)]));
 }
 
-/** The value of the last pattern-key that the module's name ends with, as PEFT's get_pattern_key does, else `fallback`. */
+/** PEFT reads these keys as regular expressions; here they are names of modules, or the ends of such names. */
+function moduleName(given: string, key: string): string {
+  if (/^[\w.]+$/.test(given)) return given;
+  throw fail(`${key} has the key ${shown(given)}; the name of a module is needed`);
+}
+
+/** The value of the first pattern that the module's name ends with, as PEFT's get_pattern_key does, else `fallback`. */
 export function forModule(patterns: ReadonlyMap<string, number>, module: string, fallback: number): number {
-  for (const [key, n] of patterns) if (module === key || module.endsWith(`.${key}`)) return n;
+  for (const [end, n] of patterns) if (module === end || module.endsWith(`.${end}`)) return n;
   return fallback;
 }

@@ -1,5 +1,5 @@
 /** A base model inside a child: its sessions, made at first need and kept, and the adapters that feed them. */
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import path from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { CLASSIFIER } from '../checkpoint/names.js';
@@ -96,12 +96,17 @@ export class Model {
 
   async #readHead(): Promise<AdapterTensors['head']> {
     const { directory, weightsFile, weights } = this.#checkpoint;
-    const bytes = await readFile(path.join(directory, weightsFile));
-    const tensor = (name: string): Float32Array => {
+    const file = await open(path.join(directory, weightsFile));
+    const tensor = async (name: string): Promise<Float32Array> => {
       const entry = weights.get(name);
       if (!entry) throw new Error(`tensor ${name} is missing`);
-      return toFloat32(bytes.subarray(entry.offset, entry.offset + entry.length), entry.type);
+      const { buffer } = await file.read({ buffer: Buffer.alloc(entry.length), position: entry.offset });
+      return toFloat32(buffer, entry.type);
     };
-    return { weight: tensor(`${CLASSIFIER}.weight`), bias: tensor(`${CLASSIFIER}.bias`) };
+    try {
+      return { weight: await tensor(`${CLASSIFIER}.weight`), bias: await tensor(`${CLASSIFIER}.bias`) };
+    } finally {
+      await file.close();
+    }
   }
 }

@@ -58,18 +58,14 @@ export const GRADIENT_RULES = {
   FusedMatMul: ({ inputs: [a, b], attributes }, dy) => {
     const { alpha, transA = 0, transB = 0, transBatchA = 0, transBatchB = 0 } = attributes;
     const scaled = alpha === undefined ? {} : { alpha };
-    const [ofA, ofB] = [
-      { a: transBatchA, b: transBatchB },
-      { a: transBatchB, b: transBatchA },
-    ];
     const da = (): Value =>
       transA
-        ? matmul(b!, dy, { ...scaled, transA: transB, transBatchA: ofA.b, transB: 1 })
-        : matmul(dy, b!, { ...scaled, transB: not(transB), transBatchB: ofA.b });
+        ? matmul(b!, dy, { ...scaled, transA: transB, transBatchA: transBatchB, transB: 1 })
+        : matmul(dy, b!, { ...scaled, transB: not(transB), transBatchB });
     const db = (): Value =>
       transB
-        ? matmul(dy, a!, { ...scaled, transA: 1, transB: transA, transBatchB: ofB.b })
-        : matmul(a!, dy, { ...scaled, transA: not(transA), transBatchA: ofB.b });
+        ? matmul(dy, a!, { ...scaled, transA: 1, transB: transA, transBatchB: transBatchA })
+        : matmul(a!, dy, { ...scaled, transA: not(transA), transBatchA });
     return [plus(() => asStored(da(), a!.shape, transBatchA)), plus(() => asStored(db(), b!.shape, transBatchB))];
   },
 

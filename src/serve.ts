@@ -109,7 +109,10 @@ async function application(
   const record = {
     mode: config.record,
     write: async (rows: readonly JudgementRecord[]) => database.run('recordPredictions', { rows }),
-    failed: (_error: unknown, rows: number) => metrics.countRecordFailures(rows),
+    failed: (error: unknown, rows: number) => {
+      metrics.countRecordFailures(rows);
+      app.log.error({ err: error, rows }, 'judgements could not be recorded');
+    },
   };
   const adapters = { resolve: async (name: string) => (name === 'active' ? null : undefined) };
   const clock = { now: Date.now, monotonic: () => performance.now() };
@@ -124,7 +127,7 @@ async function application(
     newId: uuidv7,
     deadlineMs: DEADLINE_MS,
   });
-  const app = await buildApp(
+  const app: FastifyInstance = await buildApp(
     {
       judge,
       engine,

@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
 import { Link, type Log } from './link.js';
-import type { Replies, Role } from './messages.js';
+import type { OpenRequest, Replies, Role } from './messages.js';
 import { remoteKysely } from './remote.js';
 import type { Schema } from './schema.js';
 import type { units } from './units.js';
@@ -44,6 +44,8 @@ export interface DatabaseOptions {
   readonly log?: Log;
   /** How long another process's lock on the file is waited for; 5000 ms by default. */
   readonly busyTimeoutMs?: number;
+  /** A stream that is not read for so long is closed; a minute by default. */
+  readonly streamIdleMs?: number;
   /** The body of the worker threads: a compiled module that calls `serveWorker` with the units `U`. */
   readonly worker?: URL;
 }
@@ -78,14 +80,19 @@ class Tally {
  * process, not writable, of a newer version.
  */
 export async function openDatabase<U extends Units = typeof units>(options: DatabaseOptions): Promise<Database<U>> {
-  const { log = SILENT, worker: script = WORKER, busyTimeoutMs: busy_timeout_ms = 5000 } = options;
+  const { log = SILENT, worker: script = WORKER, busyTimeoutMs = 5000, streamIdleMs = 60_000 } = options;
   const file = databaseFile(options.url);
   const tally = new Tally();
-  const link = (role: Role) =>
-    new Link({ script, log, open: { kind: 'open', role, file, busy_timeout_ms }, onReplies: (r) => tally.count(r) });
-  const writer = link('writer');
-  await writer.ready();
-  const reader = link('reader');
+  const shared = { script, log, onReplies: (replies: Replies) => tally.count(replies) };
+  const open = (role: Role): OpenRequest => ({
+    kind: 'open',
+    role,
+    file,
+    busy_timeout_ms: busyTimeoutMs,
+    stream_idle_ms: streamIdleMs,
+  });
+  const writer = new Link({ ...shared, open: open('writer') });
+  const reader = new Link({ ...shared, open: open('reader'), after: writer.ready() });
   await reader.ready().catch(async (error: unknown) => {
     await writer.close();
     throw error;

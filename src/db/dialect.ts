@@ -37,19 +37,34 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-/** `begin immediate` takes the write lock first, so that what a transaction read is still true when it writes. */
-class ImmediateDriver extends SqliteDriver {
+class LocalDriver extends SqliteDriver {
+  readonly #connection: Connection;
+
+  constructor(config: SqliteDialectConfig, connection: Connection) {
+    super(config);
+    this.#connection = connection;
+  }
+
+  /** Takes the write lock first, so that what a transaction read is still true when it writes. */
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+
+  /** After an I/O error SQLite has rolled back by itself; trying again would hide that error behind another one. */
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (this.#connection.inTransaction) await super.rollbackTransaction(connection);
   }
 }
 
 class LocalDialect extends SqliteDialect {
   readonly #config: SqliteDialectConfig;
+  readonly #connection: Connection;
 
-  constructor(config: SqliteDialectConfig) {
+  constructor(connection: Connection) {
+    const config = { database: { prepare: cachedPrepare(connection), close: () => connection.close() } };
     super(config);
     this.#config = config;
+    this.#connection = connection;
   }
 
   override createAdapter(): DialectAdapter {
@@ -57,12 +72,11 @@ class LocalDialect extends SqliteDialect {
   }
 
   override createDriver(): Driver {
-    return new ImmediateDriver(this.#config);
+    return new LocalDriver(this.#config, this.#connection);
   }
 }
 
 /** Queries run at once on `connection`, on the calling thread. */
 export function localKysely<S>(connection: Connection): Kysely<S> {
-  const prepare = cachedPrepare(connection);
-  return new Kysely<S>({ dialect: new LocalDialect({ database: { prepare, close: () => connection.close() } }) });
+  return new Kysely<S>({ dialect: new LocalDialect(connection) });
 }

@@ -15,6 +15,8 @@ export interface LinkOptions {
   readonly script: URL;
   readonly open: OpenRequest;
   readonly log: Log;
+  /** The worker loads its code at once but opens the file only after this. */
+  readonly after?: Promise<void>;
   /** Sees each message before the calls it answers are settled. */
   readonly onReplies?: (replies: Replies) => void;
 }
@@ -75,6 +77,8 @@ export class Link {
 
   #ask(worker: Worker, request: Request): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      // A worker that has ended takes messages without a word.
+      if (worker.threadId === -1) return reject(this.#gone());
       const id = (this.#last += 1);
       worker.postMessage({ id, request });
       this.#calls.set(id, { resolve, reject });
@@ -86,12 +90,17 @@ export class Link {
     worker.on('message', (replies: Replies) => this.#settle(replies));
     worker.on('error', (error) => this.#options.log.error({ err: error }, 'a database worker failed'));
     worker.on('exit', () => this.#ended());
-    const started = this.#ask(worker, this.#options.open).then(
+    const started = this.#askOpen(worker).then(
       () => this.#opened(worker),
       (error: unknown) => worker.terminate().then(() => Promise.reject(error as Error)),
     );
     started.catch(() => undefined);
     return started;
+  }
+
+  async #askOpen(worker: Worker): Promise<void> {
+    await this.#options.after;
+    await this.#ask(worker, this.#options.open);
   }
 
   #opened(worker: Worker): Worker {
@@ -109,11 +118,14 @@ export class Link {
     }
   }
 
+  #gone(): Problem {
+    return new Problem('storage-failed', `the ${this.#options.open.role} of the database ended`);
+  }
+
   #ended(): void {
     const wasOpen = this.#open;
     this.#open = false;
-    const problem = new Problem('storage-failed', `the ${this.#options.open.role} of the database ended`);
-    for (const { reject } of this.#calls.values()) reject(problem);
+    for (const { reject } of this.#calls.values()) reject(this.#gone());
     this.#calls.clear();
     if (this.#closed) return;
     if (wasOpen) this.#restart();

@@ -10,6 +10,8 @@ export interface OpenRequest {
   readonly file: string;
   /** How long another process's lock is waited for, in milliseconds. */
   readonly busy_timeout_ms: number;
+  /** A stream that is not read for so long is closed, in milliseconds. */
+  readonly stream_idle_ms: number;
 }
 
 /** A unit of work, by its name in the units table; only the writer takes it. */

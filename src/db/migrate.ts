@@ -24,11 +24,15 @@ async function refuseNewer(db: Kysely<unknown>, migrations: Migrations, file: st
 /**
  * Runs what `migrations` has and the database has not, in the order of names, in one transaction. The transaction takes
  * SQLite's write lock before it looks, so a second process waits for the first and then finds nothing to do.
- * Throws Problem 'storage-failed' that names `file` for a database of a newer version, and whatever a migration throws.
+ * Throws Problem 'storage-failed' that names `file` for a database of a newer version and for a migration that fails.
  */
 export async function migrate(db: Kysely<unknown>, migrations: Migrations, file: string): Promise<void> {
   await refuseNewer(db, migrations, file);
   const provider = { getMigrations: () => Promise.resolve({ ...migrations }) };
   const { error } = await new Migrator({ db, provider }).migrateToLatest();
-  if (error !== undefined) throw error;
+  if (error === undefined) return;
+  const reason = error instanceof Error ? error.message : 'unknown';
+  throw new Problem('storage-failed', `${file} could not be brought to the present schema: ${reason}`, {
+    cause: error,
+  });
 }

@@ -1,5 +1,5 @@
 /** The worker that only reads: lists and streams, on connections that WAL keeps out of the writer's way. */
-import { type Connection, type ConnectionOptions, openConnection } from './connection.js';
+import { type Connection, openConnection } from './connection.js';
 import { cachedPrepare, type Prepare } from './dialect.js';
 import { packFailure, toStorageProblem } from './failures.js';
 import type { Envelope, OpenRequest, QueryRequest, Replies, Request } from './messages.js';
@@ -12,10 +12,10 @@ class Reader implements Server {
   readonly #streams: Streams;
   readonly #post: (replies: Replies) => void;
 
-  constructor(options: ConnectionOptions, post: (replies: Replies) => void) {
+  constructor(options: OpenRequest, post: (replies: Replies) => void) {
     this.#connection = openConnection(options);
     this.#prepare = cachedPrepare(this.#connection);
-    this.#streams = new Streams(() => openConnection(options));
+    this.#streams = new Streams(() => openConnection(options), options.stream_idle_ms);
     this.#post = post;
   }
 
@@ -38,18 +38,11 @@ class Reader implements Server {
   }
 
   #output(request: Request): unknown {
-    switch (request.kind) {
-      case 'query':
-        return this.#query(request);
-      case 'open-stream':
-        return this.#streams.open(request.sql, request.parameters);
-      case 'read-stream':
-        return this.#streams.read(request.stream, request.rows);
-      case 'close-stream':
-        return this.#streams.close(request.stream);
-      default:
-        throw new Error(`the reader takes no ${request.kind}`);
-    }
+    if (request.kind === 'query') return this.#query(request);
+    if (request.kind === 'open-stream') return this.#streams.open(request.sql, request.parameters);
+    if (request.kind === 'read-stream') return this.#streams.read(request.stream, request.rows);
+    if (request.kind === 'close-stream') return this.#streams.close(request.stream);
+    throw new Error(`the reader takes no ${request.kind}`);
   }
 
   #query({ sql, parameters }: QueryRequest): unknown[] {

@@ -2,9 +2,6 @@
 import type { Connection } from './connection.js';
 import { Problem } from '../errors.js';
 
-/** A scan that is not read for so long is closed: while it lives, the write-ahead log cannot be emptied. */
-const IDLE_MS = 60_000;
-
 interface Stream {
   readonly connection: Connection;
   readonly rows: IterableIterator<unknown>;
@@ -14,10 +11,13 @@ interface Stream {
 export class Streams {
   readonly #open = new Map<number, Stream>();
   readonly #connect: () => Connection;
+  readonly #idleMs: number;
   #last = 0;
 
-  constructor(connect: () => Connection) {
+  /** A scan not read for `idleMs` is closed: while it lives, the write-ahead log cannot be emptied. */
+  constructor(connect: () => Connection, idleMs: number) {
     this.#connect = connect;
+    this.#idleMs = idleMs;
   }
 
   open(sql: string, parameters: readonly unknown[]): number {
@@ -25,7 +25,7 @@ export class Streams {
     const stream = (this.#last += 1);
     try {
       const rows = connection.prepare<unknown[]>(sql).iterate(...parameters);
-      const idle = setTimeout(() => this.close(stream), IDLE_MS);
+      const idle = setTimeout(() => this.close(stream), this.#idleMs);
       this.#open.set(stream, { connection, rows, idle });
       return stream;
     } catch (error) {
@@ -37,7 +37,7 @@ export class Streams {
   /** The next rows, at most `count`; none at the end. */
   read(stream: number, count: number): unknown[] {
     const found = this.#open.get(stream);
-    if (found === undefined) throw new Problem('unavailable', 'the scan was closed, for it was not read for a minute');
+    if (found === undefined) throw new Problem('unavailable', 'the scan was closed, for it was not read for too long');
     found.idle.refresh();
     const rows: unknown[] = [];
     while (rows.length < count) {

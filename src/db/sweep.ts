@@ -48,15 +48,12 @@ async function erase(db: Kysely<Schema>, victims: readonly Victim[]): Promise<vo
   const seqs = victims.map(({ seq }) => seq);
   const texts = new Set(victims.flatMap(({ premise_id, hypothesis_id }) => [premise_id, hypothesis_id]));
   await db.deleteFrom('predictions').where('seq', 'in', seqs).execute();
+  const used = (by: 'premise_id' | 'hypothesis_id') =>
+    db.selectFrom('predictions').select('seq').whereRef(by, '=', sql.ref('texts.id'));
   await db
     .deleteFrom('texts')
     .where('id', 'in', [...texts])
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('predictions').select('seq').whereRef('premise_id', '=', 'texts.id'))),
-    )
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('predictions').select('seq').whereRef('hypothesis_id', '=', 'texts.id'))),
-    )
+    .where((eb) => eb.not(eb.or([eb.exists(used('premise_id')), eb.exists(used('hypothesis_id'))])))
     .execute();
 }
 

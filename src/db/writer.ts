@@ -3,7 +3,7 @@ import { migrations } from './migrations/index.js';
 import { Problem } from '../errors.js';
 import { openConnection } from './connection.js';
 import { localKysely } from './dialect.js';
-import { packFailure } from './failures.js';
+import { packFailure, toStorageProblem } from './failures.js';
 import { commitGroup, type GroupContext, type Job, type Units } from './group.js';
 import type { Envelope, OpenRequest, Replies } from './messages.js';
 import { migrate } from './migrate.js';
@@ -79,7 +79,7 @@ export async function openWriter(
     await migrate(localKysely<unknown>(connection), migrations, options.file);
   } catch (error) {
     connection.close();
-    throw error;
+    throw toStorageProblem(error, options.file);
   }
   return new Writer({ connection, db, units }, post);
 }

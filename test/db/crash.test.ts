@@ -61,7 +61,10 @@ t.test('a failing migration leaves the database as it was', async (t) => {
   before.exec('delete from kysely_migration');
   const schema = before.prepare('select * from sqlite_schema').all();
   before.close();
-  await t.rejects(openDatabase({ url: `sqlite:${file}` }), { message: /table "texts" already exists/ });
+  await t.rejects(openDatabase({ url: `sqlite:${file}` }), {
+    code: 'storage-failed',
+    message: /errata.db could not be brought to the present schema: table "texts" already exists/,
+  });
   const after = new Sqlite(file);
   t.same(after.prepare('select * from sqlite_schema').all(), schema);
   after.close();

@@ -12,10 +12,10 @@ import {
   expand,
   floats,
   gemm,
+  keptSum,
   matmul,
   multiply,
   pad,
-  reduceSum,
   reshape,
   slice,
   standardised,
@@ -157,7 +157,7 @@ function unbroadcast(dy: Value, shape: Shape): Value {
   while (sum.shape.length > shape.length) sum = sumOfRows(sum);
   for (const [axis, d] of shape.entries()) {
     if (constant(d) === 1 && !equal(sum.shape[axis]!, 1))
-      sum = axis === 0 ? reshape(sumOfRows(sum), 1, ...sum.shape.slice(1)) : reduceSum(sum, axis, 1);
+      sum = axis === 0 ? reshape(sumOfRows(sum), 1, ...sum.shape.slice(1)) : keptSum(sum, axis);
   }
   return sum;
 }
@@ -177,7 +177,7 @@ function asStored(gradient: Value, shape: Shape, transBatch: 0 | 1): Value {
   return transpose(batched, [last - 1, ...shape.slice(1, -1).keys(), last]);
 }
 
-const rowSums = (x: Value): Value => reduceSum(x, x.shape.length - 1, 1);
+const rowSums = (x: Value): Value => keptSum(x, x.shape.length - 1);
 
 const rowMeans = (x: Value): Value => times(rowSums(x), 1 / constant(x.shape.at(-1)!)!);
 

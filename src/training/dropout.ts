@@ -71,8 +71,9 @@ const LONGEST_GAP = 2 ** 30;
 
 /** Between drops lie geometrically many elements: ⌊log u / log(1 - p)⌋ for u uniform in (0, 1). */
 function gapTable(p: number): Gaps {
-  const table = Uint32Array.from({ length: DRAWS }, (_, i) => Math.min(Math.log((i + 0.5) / DRAWS) / Math.log1p(-p), LONGEST_GAP),
-  const kept = table.reduce((sum, gap) => sum + gap, 0) / DRAWS;
+  const gap = (draw: number): number => Math.min(Math.log((draw + 0.5) / DRAWS) / Math.log1p(-p), LONGEST_GAP);
+  const table = Uint32Array.from({ length: DRAWS }, (_, draw) => gap(draw));
+  const kept = table.reduce((sum, length) => sum + length, 0) / DRAWS;
   return { table, kept: (kept + 1) / kept };
 }
 

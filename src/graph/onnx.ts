@@ -144,6 +144,7 @@ function* attributes(node: Node): Generator<Message> {
     if (given === undefined || UNWRITTEN.has(`${node.op}.${key}`)) continue;
     yield attribute(key, key === 'to' ? ELEMENT[given as DType] : (given as number | readonly number[]));
   }
+  if (isNode(node, 'ReduceSum') && !node.attributes.keepdims) yield attribute('keepdims', 0);
 }
 
 /** Attributes that are inputs of the ONNX operator, or a number of outputs. */

@@ -23,7 +23,7 @@ export interface OpAttributes {
   Mul: Record<never, never>;
   /** Zeros before and after, on one axis; written as ONNX inputs. */
   Pad: { axis: number; before: Dim; after: Dim };
-  ReduceSum: { axis: number; keepdims: 0 | 1 };
+  ReduceSum: { axis: number; keepdims?: 1 };
   /** `to` is written as the second ONNX input. */
   Reshape: { to: Shape };
   /** One axis; start and length are written as ONNX inputs. */

@@ -30,6 +30,16 @@ const describedOnly: Dependencies = {
   modules: uncalled,
   activeAdapter: uncalled,
   predictions: { list: uncalled, get: uncalled },
+  corrections: {
+    correct: uncalled,
+    store: uncalled,
+    withdraw: uncalled,
+    onStored: uncalled,
+    list: uncalled,
+    get: uncalled,
+    all: uncalled,
+  },
+  readiness: uncalled,
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

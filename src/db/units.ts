@@ -1,6 +1,9 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
+import { storeCorrections } from './store-corrections.js';
+import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
+import { withdrawCorrection } from './withdraw-correction.js';
 
-export const units = { recordPredictions, sweep } satisfies Units;
+export const units = { recordPredictions, sweep, storeCorrections, withdrawCorrection, storeSides } satisfies Units;

@@ -4,7 +4,7 @@ import type { CorrectionLine } from '../schemas/corrections.js';
 import type { CorrectionInput, Item } from '../src/correct.js';
 import type { Problem } from '../src/errors.js';
 import { type Label, toLabel } from '../src/labels.js';
-import { invalidRequest } from './invalid.js';
+import { invalidRequest } from './wire/invalid.js';
 
 export type ReadItem<T> = { readonly value: T } | { readonly problem: Problem };
 

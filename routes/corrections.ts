@@ -18,10 +18,10 @@ import type { CorrectRequest, Corrections, Item, ItemError } from '../src/correc
 import type { Label } from '../src/labels.js';
 import { toLabel } from '../src/labels.js';
 import { Problem } from '../src/errors.js';
-import { clientSignal } from './client.js';
+import { clientSignal } from './wire/client.js';
 import { readItem, required, toItem } from './correction-items.js';
-import { problemBody } from './failure.js';
-import { readNumbers } from './query.js';
+import { problemBody } from './wire/failure.js';
+import { readNumbers } from './wire/query.js';
 
 export type CorrectionFilters = Omit<CorrectionQuery, 'original_label' | 'correct_label' | 'limit'> & {
   readonly original_label?: Label;

@@ -3,7 +3,7 @@ import { Ref } from '../schemas/common.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import { Readiness, ReadinessQuery } from '../schemas/readiness.js';
 import type { ReadinessOptions as Asked, ReadinessReport } from '../src/readiness.js';
-import { readNumbers } from './query.js';
+import { readNumbers } from './wire/query.js';
 
 export interface ReadinessOptions {
   readonly readiness: (asked: Asked) => Promise<ReadinessReport>;

@@ -1,5 +1,6 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
+import { adapters, type AdaptersOptions } from './adapters.js';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
 import { health, type HealthOptions } from './health.js';
@@ -17,13 +18,15 @@ export type RouteOptions = NliOptions &
   WarmupOptions &
   EmbedOptions &
   MetricsOptions &
-  PredictionsOptions;
+  PredictionsOptions &
+  AdaptersOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
   const methods = noteMethods(app);
   await app.register(nli, options);
   await app.register(predictions, options);
+  await app.register(adapters, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

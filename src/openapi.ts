@@ -28,6 +28,18 @@ const describedOnly: Dependencies = {
   modules: uncalled,
   activeAdapter: uncalled,
   predictions: { list: uncalled, get: uncalled },
+  registry: {
+    active: uncalled,
+    etag: uncalled,
+    list: uncalled,
+    get: uncalled,
+    history: uncalled,
+    import: uncalled,
+    file: uncalled,
+    promote: uncalled,
+    rollback: uncalled,
+  },
+  adapterBytes: 1,
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

@@ -1,7 +1,9 @@
 /** Every migration under the name it is recorded by; they run in the order of their names, which never change. */
 import type { Migration } from 'kysely';
 import { predictions } from './0001-predictions.js';
+import { adapters } from './0003-adapters.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-predictions': predictions,
+  '0003-adapters': adapters,
 };

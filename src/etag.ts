@@ -7,6 +7,6 @@ export const entityTag = (digest: string | null): string => `"${digest ?? BASE}"
 
 /** Whether If-Match lets the request pass: `*`, or a list with that tag. Weak tags never match. */
 export function ifMatches(header: string, digest: string | null): boolean {
-  const tags = header.split(',').map((tag) => tag.trim());
-  return tags.includes('*') || tags.includes(entityTag(digest));
+  const tags = new Set(header.split(',').map((tag) => tag.trim()));
+  return tags.has('*') || tags.has(entityTag(digest));
 }

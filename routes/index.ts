@@ -1,5 +1,6 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
+import { adapters, type AdaptersOptions } from './adapters.js';
 import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
 import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
@@ -23,7 +24,8 @@ export type RouteOptions = NliOptions &
   PredictionsOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
-  ReadinessOptions;
+  ReadinessOptions &
+  AdaptersOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -33,6 +35,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(corrections, options);
   await app.register(correctionLines, options);
   await app.register(readiness, options);
+  await app.register(adapters, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

@@ -1,4 +1,6 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
+import { insertAdapter } from './adapters.js';
+import { moveAlias } from './adapter-alias.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
@@ -6,4 +8,12 @@ import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
 import { withdrawCorrection } from './withdraw-correction.js';
 
-export const units = { recordPredictions, sweep, storeCorrections, withdrawCorrection, storeSides } satisfies Units;
+export const units = {
+  recordPredictions,
+  sweep,
+  storeCorrections,
+  withdrawCorrection,
+  storeSides,
+  insertAdapter,
+  moveAlias,
+} satisfies Units;

@@ -124,8 +124,11 @@ function adapterDigest(
     r,
     lora_alpha,
     use_rslora,
-    rank_pattern: [...rank_pattern].sort(),
-    alpha_pattern: [...alpha_pattern].sort(),
+    rank_pattern: sortedEntries(rank_pattern),
+    alpha_pattern: sortedEntries(alpha_pattern),
   };
   return createHash('sha256').update(weights).update(JSON.stringify(canonical)).digest('hex');
 }
+
+const sortedEntries = (pattern: ReadonlyMap<string, number>): [string, number][] =>
+  [...pattern].toSorted(([a], [b]) => (a < b ? -1 : 1));

@@ -31,7 +31,20 @@ const fields = {
   ),
 };
 
-export const Problem = Type.Object(fields, { $id: 'Problem', ...closed, description: 'RFC 9457 problem details.' });
+const example = {
+  type: problemType('invalid-request'),
+  title: PROBLEMS['invalid-request'].title,
+  status: PROBLEMS['invalid-request'].status,
+  detail: '/pairs/3/premise must be a string',
+  errors: [{ pointer: '/pairs/3/premise', detail: 'must be a string' }],
+};
+
+export const Problem = Type.Object(fields, {
+  ...closed,
+  $id: 'Problem',
+  description: 'RFC 9457 problem details.',
+  examples: [example],
+});
 export type Problem = Static<typeof Problem>;
 
 const failed = {
@@ -41,7 +54,12 @@ const failed = {
 
 export const NliProblem = Type.Object(
   { ...fields, ...failed, results: Type.Array(Type.Unknown(), { maxItems: 0 }) },
-  { $id: 'NliProblem', ...closed, description: 'A problem in the shape that clients of POST /nli read.' },
+  {
+    $id: 'NliProblem',
+    ...closed,
+    description: 'A problem in the shape that clients of POST /nli read.',
+    examples: [{ ok: false, error: example.detail, results: [], ...example }],
+  },
 );
 
 export const EmbedProblem = Type.Object(

@@ -1,9 +1,11 @@
 /** What openapi.yaml says beside the routes. */
+import { packageVersion } from './package.js';
+
 export const openApiInfo = {
   openapi: '3.1.0',
   info: {
     title: 'Errata',
-    version: '0.1.0',
+    version: packageVersion(),
     description: [
       'Judges whether a premise supports, refutes or leaves open a hypothesis, and learns from being corrected.',
       '',

@@ -1,9 +1,11 @@
 /** openapi.yaml from the routes: `node dist/src/openapi.js` prints it, `--write` writes it. */
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { argv, stdout } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
 import { buildApp, type Dependencies } from './app.js';
+import { packageRoot } from './package.js';
 
 /** The document as YAML. */
 export async function openApiYaml(): Promise<string> {
@@ -39,6 +41,6 @@ const describedOnly: Dependencies = {
 
 if (argv[1] !== undefined && import.meta.url === pathToFileURL(argv[1]).href) {
   const yaml = await openApiYaml();
-  if (argv.includes('--write')) await writeFile('openapi.yaml', yaml);
+  if (argv.includes('--write')) await writeFile(path.join(packageRoot, 'openapi.yaml'), yaml);
   else stdout.write(yaml);
 }

@@ -39,7 +39,7 @@ export async function serve(config: Config): Promise<Service> {
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
-    for (const end of closers.splice(0).reverse()) await end();
+    for (const end of closers.splice(0).toReversed()) await end();
   };
   try {
     const parts = await openParts(config, checkpoint, closers);

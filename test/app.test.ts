@@ -78,6 +78,21 @@ t.test('a body over the limit is answered 413, whether its length is told or not
   t.equal((await post(`${url}/nli`, body.subarray(1))).status, 400, 'at the limit it is read');
 });
 
+t.test('a client that sends all of a large body before it reads gets its answer', async (t) => {
+  const { app } = await serve(t);
+  const { port } = app.server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  const chunk = Buffer.alloc(65_536, ' ');
+  socket.write(
+    `POST /nli HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${128 * chunk.length}\r\n\r\n`,
+  );
+  for (let sent = 0; sent < 128; sent++)
+    await new Promise<void>((resolve, reject) => {
+      socket.write(chunk, (error) => (error ? reject(error) : resolve()));
+    });
+  t.match(await text(socket), /^HTTP\/1.1 413 /);
+});
+
 t.test('what is no HTTP is answered as a problem', async (t) => {
   const served = await serve(t);
   const table: [string, string, RegExp][] = [
@@ -138,6 +153,7 @@ t.test('close', async (t) => {
   await t.test('answers what is under way, and says that it closes', async (t) => {
     const finish = new AbortController();
     const { url, app, engine } = await serve(t, {
+      options: { closeGraceMs: 50 },
       engine: {
         classify: async (rows) => {
           if (!finish.signal.aborted) await once(finish.signal, 'abort');

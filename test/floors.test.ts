@@ -48,8 +48,8 @@ const HOUSE: readonly Imports[] = [
   },
   {
     file: 'src/runtime/session.ts',
-    allowed: ['onnxruntime-node', '../tensors/dtype.js'],
-    refused: ['../graph/compile.js', '../engine/engine.js'],
+    allowed: ['onnxruntime-node', '../tensors/dtype.js', '../graph/onnx.js'],
+    refused: ['../engine/engine.js', '../checkpoint/lock.js'],
   },
   {
     file: 'src/db/migrations/first.ts',

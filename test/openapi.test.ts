@@ -3,10 +3,10 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import t from 'tap';
 import { parse } from 'yaml';
 import { openApiYaml } from '../src/openapi.js';
-import { openApi } from './support/contract.js';
+import { openApi, openApiPath } from './support/contract.js';
 
 t.test('openapi.yaml is what the routes say: npm run openapi', async (t) => {
-  t.equal(readFileSync('openapi.yaml', 'utf8'), await openApiYaml());
+  t.equal(readFileSync(openApiPath, 'utf8'), await openApiYaml());
 });
 
 t.test('it is valid OpenAPI 3.1', async (t) => {

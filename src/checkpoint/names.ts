@@ -25,10 +25,10 @@ export const LAYER_NORMS = ['attention.output.LayerNorm', 'output.LayerNorm'] as
 export const layerModule = (layer: number, module: string): string => `${ENCODER}.layer.${layer}.${module}`;
 
 /** [out, in] of a layer's Linear. */
-export function linearShape(config: DebertaConfig, linear: LayerLinear): readonly [number, number] {
+export function linearShape(config: DebertaConfig, module: LayerLinear): readonly [number, number] {
   const { hiddenSize, intermediateSize } = config;
-  if (linear === 'intermediate.dense') return [intermediateSize, hiddenSize];
-  if (linear === 'output.dense') return [hiddenSize, intermediateSize];
+  if (module === 'intermediate.dense') return [intermediateSize, hiddenSize];
+  if (module === 'output.dense') return [hiddenSize, intermediateSize];
   return [hiddenSize, hiddenSize];
 }
 

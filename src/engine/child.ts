@@ -73,8 +73,8 @@ async function answer({ model, threads, wideThreads }: Opened, message: BatchMes
 }
 
 function rowsOf(ids: Int32Array, lengths: Int32Array): Int32Array[] {
-  let end = 0;
-  return Array.from(lengths, (length) => ids.subarray(end, (end += length)));
+  let offset = 0;
+  return Array.from(lengths, (length) => ids.subarray(offset, (offset += length)));
 }
 
 /** Tokens per second of a small batch, the median of a few runs; every session has judged once after it. */
@@ -90,7 +90,7 @@ async function measure({ model, threads, wideThreads }: Opened): Promise<number>
     await run(WARM_UP_ROWS, threads);
     times.push(performance.now() - started);
   }
-  const median = times.sort((a, b) => a - b)[Math.floor(WARM_UP_RUNS / 2)] ?? 1;
+  const median = times.toSorted((a, b) => a - b)[Math.floor(WARM_UP_RUNS / 2)] ?? 1;
   return (1000 * WARM_UP_ROWS * WARM_UP_TOKENS) / median;
 }
 

@@ -71,9 +71,9 @@ export class Model {
   }
 
   async #bank({ adapters, adapterOfRow }: RowsOfAdapters): Promise<{ shape: AdapterShape; feeds: AdapterFeeds }> {
-    const tensors = await Promise.all(
-      adapters.map((digest) => (digest === null ? this.#baseAdapter() : this.#held(digest).tensors)),
-    );
+    const tensors: AdapterTensors[] = [];
+    for (const digest of adapters)
+      tensors.push(digest === null ? await this.#baseAdapter() : this.#held(digest).tensors);
     const shape = commonShape(tensors, true);
     const feeds = adapterFeeds(this.#checkpoint.config, tensors, shape);
     return { shape, feeds: { ...feeds, [ADAPTER_OF_ROW]: { data: adapterOfRow, shape: [adapterOfRow.length] } } };

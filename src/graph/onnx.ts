@@ -3,9 +3,9 @@
  * file's field numbers). Weights are written as external data: a place in a file, never bytes.
  */
 import { type Dim, type Shape, add as sum, constant, dim, shape, text } from './dims.js';
-import { OPERATORS, type OpName } from './operators.js';
+import { OPERATORS } from './operators.js';
 import { Message } from './protobuf.js';
-import { type DType, type Node, type TensorType, type Value, value } from './value.js';
+import { type DType, type Node, type TensorType, type Value, isNode, value } from './value.js';
 
 export interface Outputs {
   readonly [name: string]: Value;
@@ -113,8 +113,6 @@ function keyOf({ source, dtype }: Value): string {
   return source.kind === 'node' ? '' : `${source.kind} ${source.name}`;
 }
 
-const isNode = <K extends OpName>(node: Node, op: K): node is Node & Node<K> => node.op === op;
-
 /** What ONNX takes as int64 inputs and our nodes keep as attributes. */
 function vectorInputs(node: Node): Value[] {
   if (isNode(node, 'Reshape') || isNode(node, 'Expand')) return [vector(node.attributes.to)];
@@ -145,23 +143,20 @@ function* attributes(node: Node): Generator<Message> {
     if (given === undefined || UNWRITTEN.has(`${node.op}.${key}`)) continue;
     yield attribute(key, key === 'to' ? ELEMENT[given as DType] : (given as number | readonly number[]));
   }
-  if (node.op === 'ReduceSum') yield attribute('keepdims', 0);
 }
 
 /** Attributes that are inputs of the ONNX operator, or a number of outputs. */
 const UNWRITTEN = new Set([
-  ...[
-    'Expand.to',
-    'Pad.axis',
-    'Pad.before',
-    'Pad.after',
-    'ReduceSum.axis',
-    'Reshape.to',
-    'Slice.axis',
-    'Slice.start',
-    'Slice.length',
-  ],
+  'Expand.to',
   'LayerNormalization.statistics',
+  'Pad.after',
+  'Pad.axis',
+  'Pad.before',
+  'ReduceSum.axis',
+  'Reshape.to',
+  'Slice.axis',
+  'Slice.length',
+  'Slice.start',
 ]);
 const FLOAT_ATTRIBUTES = new Set(['alpha', 'epsilon']);
 
@@ -174,9 +169,9 @@ function attribute(name: string, given: number | readonly number[]): Message {
   return FLOAT_ATTRIBUTES.has(name) ? message.float(2, given).int(20, 1) : message.int(3, given).int(20, 2);
 }
 
-function initializer(name: string, { dtype, shape, source }: Value): Message {
+function initializer(name: string, { dtype, shape: dims, source }: Value): Message {
   const message = new Message();
-  for (const d of shape) message.int(1, constant(d) ?? 0);
+  for (const d of dims) message.int(1, constant(d) ?? 0);
   message.int(2, ELEMENT[dtype]).string(8, name);
   if (source.kind === 'constant') return message.bytes(9, source.data);
   if (source.kind !== 'weight') throw new TypeError(`${name} is no initializer`);
@@ -186,9 +181,9 @@ function initializer(name: string, { dtype, shape, source }: Value): Message {
   return message.int(14, EXTERNAL);
 }
 
-function valueInfo(name: string, { dtype, shape }: TensorType): Message {
-  const dims = new Message().messages(1, shape.map(dimension));
-  const tensor = new Message().int(1, ELEMENT[dtype]).message(2, dims);
+function valueInfo(name: string, type: TensorType): Message {
+  const dims = new Message().messages(1, type.shape.map(dimension));
+  const tensor = new Message().int(1, ELEMENT[type.dtype]).message(2, dims);
   return new Message().string(1, name).message(2, new Message().message(1, tensor));
 }
 

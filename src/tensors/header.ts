@@ -1,7 +1,7 @@
 /** The JSON header of a safetensors file, checked in full. */
 import { parseStrictJson, shown } from './json.js';
 import { BYTES, type FloatType } from './dtype.js';
-import { SafetensorsError, type TensorEntry, type TensorFile } from './safetensors.js';
+import { SafetensorsError, type TensorEntry, type TensorFile } from './entry.js';
 
 const METADATA = '__metadata__';
 

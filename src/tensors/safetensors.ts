@@ -3,27 +3,11 @@
  * the tensors must fill the file without hole, overlap or rest, and only the float types of checkpoints are read.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { BYTES } from './dtype.js';
+import { SafetensorsError, type TensorFile } from './entry.js';
 import { parseHeader } from './header.js';
-import { BYTES, type FloatType } from './dtype.js';
 
-export interface TensorEntry {
-  readonly name: string;
-  readonly type: FloatType;
-  readonly shape: readonly number[];
-  /** Byte offset in the file, and length in bytes. */
-  readonly offset: number;
-  readonly length: number;
-}
-
-export interface TensorFile {
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly metadata: ReadonlyMap<string, string>;
-}
-
-/** A file that breaks the format: the message says how. */
-export class SafetensorsError extends Error {
-  override readonly name = 'SafetensorsError';
-}
+export { SafetensorsError, type TensorEntry, type TensorFile } from './entry.js';
 
 export interface HeaderLimits {
   /** Largest header read, in bytes. */

@@ -89,7 +89,8 @@ function readMetaspace(config: unknown): Metaspace {
   if (type !== 'Metaspace') throw new Error(`pre_tokenizer type ${type} is not supported`);
   if (fields['split'] === false) throw new Error('pre_tokenizer.split false is not supported');
   const replacement = textOf(fields['replacement'], 'pre_tokenizer.replacement');
-  if (replacement.length !== 1) throw new Error('pre_tokenizer.replacement is not one character');
+  if (replacement.length !== 1 || replacement === ' ')
+    throw new Error('pre_tokenizer.replacement is not a mark of its own');
   return { replacement, prepend: fields['prepend_scheme'] !== 'never' && fields['add_prefix_space'] !== false };
 }
 

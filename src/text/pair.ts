@@ -54,7 +54,7 @@ function assemble(tokenizer: Tokenizer, premise: readonly number[], hypothesis: 
 function fit(tokenizer: Tokenizer, premise: string, hypothesis: string, maxTokens: number): Encoded {
   const second = tokenizer.encode(hypothesis, maxTokens);
   const room = maxTokens - SPECIAL_TOKENS - second.length;
-  const first = tokenizer.encode(premise, Math.max(room, PREMISE_MINIMUM));
+  const first = tokenizer.encode(premise, room);
   const truncated = first.length > room;
   if (truncated && room < PREMISE_MINIMUM) return noRoom(room, maxTokens);
   return { truncated, ids: assemble(tokenizer, truncated ? first.slice(0, room) : first, second) };

@@ -7,11 +7,13 @@ import type { Encoded, PairTexts, Text } from './types.js';
 
 export interface PoolOptions {
   readonly workers: number;
-  /** How long a worker may take to load, or over one batch, before it is replaced. */
+  /** How long a worker may take over one batch before it is replaced. */
   readonly patienceMs: number;
   readonly start: () => Worker;
 }
 
+/** Pairs of a large request that go at once; between these its turn comes after that of others. */
+const SLICE_PAIRS = 64;
 /** Some seconds of work, and a bound on the memory that waiting texts take. */
 const WAITING_CHARACTERS = 10_000_000;
 
@@ -47,15 +49,22 @@ export class Pool implements Text {
   }
 
   async encode(pairs: readonly PairTexts[]): Promise<Encoded[]> {
-    if (this.#closed) throw closing();
-    if (pairs.length === 0) return [];
-    return new Promise((resolve, reject) => this.#accept(createRequest(pairs, resolve, reject)));
+    const encodings: Encoded[] = [];
+    for (let i = 0; i < pairs.length; i += SLICE_PAIRS) {
+      encodings.push(...(await this.#encodeSlice(pairs.slice(i, i + SLICE_PAIRS))));
+    }
+    return encodings;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#rejectWaiting(closing());
     await Promise.all([...this.#slots].map((slot) => slot.close()));
+  }
+
+  async #encodeSlice(pairs: readonly PairTexts[]): Promise<Encoded[]> {
+    if (this.#closed) throw closing();
+    return new Promise((resolve, reject) => this.#accept(createRequest(pairs, resolve, reject)));
   }
 
   async #load(): Promise<void> {
@@ -80,13 +89,27 @@ export class Pool implements Text {
   }
 
   #fill(): void {
-    while (!this.#closed && this.#slots.size < this.#options.workers) {
-      const slot: Slot = new Slot(this.#options.start(), this.#options.patienceMs, {
-        idle: () => this.#dispatch(),
-        lost: (batch, reason) => this.#replace(slot, batch, reason),
-      });
-      this.#slots.add(slot);
+    try {
+      while (!this.#closed && this.#slots.size < this.#options.workers) this.#slots.add(this.#startSlot());
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #startSlot(): Slot {
+    const slot: Slot = new Slot(this.#options.start(), this.#options.patienceMs, {
+      idle: () => this.#dispatch(),
+      lost: (batch, reason) => this.#replace(slot, batch, reason),
+    });
+    return slot;
+  }
+
+  /** A worker could not be started or was lost: with none left nobody would answer what waits. */
+  #fail(reason: Error): void {
+    this.#opening?.reject(reason);
+    if (this.#closed) this.#rejectWaiting(closing());
+    if (this.#slots.size === 0)
+      this.#rejectWaiting(new Problem('unavailable', 'no tokenizer worker', { cause: reason }));
   }
 
   #dispatch(): void {
@@ -101,14 +124,11 @@ export class Pool implements Text {
 
   #replace(slot: Slot, batch: readonly TextRequest[], reason: Error): void {
     this.#slots.delete(slot);
-    this.#opening?.reject(reason);
     const retried = keepForRetry(batch, reason);
     this.#waiting.unshift(...retried);
     this.#characters += countCharacters(retried);
     if (slot.loaded) this.#fill();
-    if (this.#closed) this.#rejectWaiting(closing());
-    if (this.#slots.size === 0)
-      this.#rejectWaiting(new Problem('unavailable', 'no tokenizer worker', { cause: reason }));
+    this.#fail(reason);
     this.#dispatch();
   }
 

@@ -9,7 +9,7 @@ export interface Tokenizer {
   readonly clsId: number;
   readonly sepId: number;
   normalize(text: string): string;
-  /** Ids of a normalised text, [tokens]; stops after the word that brings more than `limit`. */
+  /** Ids of a normalised text, [tokens]. Where there are more than `limit`, more than `limit` come, of which so many are right. */
   encode(normalized: string, limit: number): number[];
 }
 

@@ -1,6 +1,9 @@
-/** Words to ids, remembering the words met lately: the library needs about 50 µs for one, texts repeat most of theirs. */
+/** Words to ids, remembering the words met lately: searching costs some microseconds each, and texts repeat most of theirs. */
 
-/** A generation holds at most this much; two are kept. Longer words are rare and not remembered. */
+/**
+ * A generation holds at most this much; two are kept. Longer words are rare and not remembered; none so short is ever
+ * cut short by a limit (search.ts).
+ */
 export interface CacheLimits {
   readonly words: number;
   readonly characters: number;
@@ -24,7 +27,8 @@ export function rememberWords(encode: WordEncoder, limits: CacheLimits = LIMITS)
     if (young.size >= limits.words || characters + word.length > limits.characters) {
       [old, young, characters] = [young, new Map(), 0];
     }
-    young.set(word, ids);
+    // A slice keeps the whole text it was cut from alive, so a copy is kept.
+    young.set(Buffer.from(word).toString(), ids);
     characters += word.length;
   };
   return (word, limit) => {

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
 import { request } from 'node:http';
+import * as fc from 'fast-check';
 import t from 'tap';
 import { Problem } from '../../src/errors.js';
 import { contractFault } from '../support/contract.js';
@@ -168,6 +169,32 @@ t.test('bad input is refused with the place of the fault', async (t) => {
     t.equal(contractFault('judge', answer), undefined, name);
   }
   t.equal(engine.calls.length, 0, 'nothing of it reaches the engine');
+});
+
+t.test('whatever is sent is judged or refused, as declared', async (t) => {
+  const { app } = await serve(t);
+  const field = fc.oneof(fc.string({ unit: 'binary' }), fc.constant('\ud800'), fc.constant(null), fc.integer());
+  const key = fc.constantFrom('pair_id', 'premise', 'nli_hypothesis', 'hypothesis', 'page_id', '__proto__', 'more');
+  const pairs = fc.array(fc.dictionary(key, field, { noNullPrototype: true }), { maxLength: 4 });
+  const near = fc
+    .record({ pairs, adapter: field }, { requiredKeys: [], noNullPrototype: true })
+    .map((body) => JSON.stringify(body));
+  const bytes = fc.uint8Array({ maxLength: 200 }).map((raw) => Buffer.from(raw));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(near, near, fc.json(), bytes), async (payload) => {
+      const headers = { 'content-type': 'application/json' };
+      const response = await app.inject({ method: 'POST', url: '/nli', headers, payload });
+      const type = String(response.headers['content-type']);
+      const answer = {
+        status: response.statusCode,
+        headers: new Headers({ 'content-type': type }),
+        body: response.json<unknown>(),
+      };
+      return answer.status < 500 && contractFault('judge', answer) === undefined;
+    }),
+    { numRuns: 300, seed: 42 },
+  );
+  t.pass('300 bodies');
 });
 
 t.test('a 1 MB text is the error of its pair', async (t) => {

@@ -1,7 +1,9 @@
 /** Whether an answer is what openapi.yaml declares for its operation and status. */
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { Compile } from 'typebox/schema';
 import { parse } from 'yaml';
+import { packageRoot } from '../../src/package.js';
 
 interface MediaType {
   readonly schema: object;
@@ -15,7 +17,8 @@ interface Document {
   readonly components: object;
 }
 
-export const openApi = parse(readFileSync('openapi.yaml', 'utf8')) as Document;
+export const openApiPath = path.join(packageRoot, 'openapi.yaml');
+export const openApi = parse(readFileSync(openApiPath, 'utf8')) as Document;
 
 export interface Answer {
   readonly status: number;

@@ -3,7 +3,8 @@ import type { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { Pool } from '../../src/text/pool.js';
 import { encodePair } from '../../src/text/pair.js';
-import { openText, type PairTexts, readStart, startWorker, type TextOptions } from '../../src/text/text.js';
+import { readStart, startWorker } from '../../src/text/start.js';
+import { openText, type PairTexts, type TextOptions } from '../../src/text/text.js';
 import { loadTokenizer, locate, readJson, TINY } from './tokenizers.js';
 
 const PATIENCE_MS = 60_000;
@@ -25,7 +26,7 @@ const PAIRS = [
   numbered(1),
 ];
 
-/** Real workers, kept at hand to be killed; `stuck` ones need longer than anybody waits for the text STUCK. */
+/** A pool of real workers, and the workers, to be killed. */
 async function openPool(options: { workers?: number; patienceMs?: number; start?: TextOptions } = {}) {
   const { workers = 1, patienceMs = PATIENCE_MS } = options;
   const start = await readStart(options.start ?? OPTIONS);
@@ -75,6 +76,19 @@ t.test('many requests at once each get their own pairs', async (t) => {
   }
 });
 
+t.test('a large request does not keep a small one waiting', async (t) => {
+  const text = await openText(OPTIONS);
+  const ended: string[] = [];
+  const large = Array.from({ length: 1_000 }, (_, i) => numbered(i));
+  const answers = [
+    text.encode(large).finally(() => ended.push('large')),
+    text.encode(PAIRS).finally(() => ended.push('small')),
+  ];
+  t.strictSame(await Promise.all(answers), [expected(large), expected(PAIRS)]);
+  t.same(ended, ['small', 'large']);
+  await text.close();
+});
+
 t.test('ids have memory of their own', async (t) => {
   const text = await openText(OPTIONS);
   const [first] = await text.encode([numbered(0), numbered(1)]);
@@ -116,9 +130,9 @@ t.test('a request over which two workers are lost is rejected, its neighbours ar
 });
 
 t.test('a silent worker is killed, and counts as lost', async (t) => {
-  const { pool, started } = await openPool({ patienceMs: 3_000, start: stuckTokenizer(t.testdir(STUCK_FILES)) });
+  const { pool, started } = await openPool({ patienceMs: 1_000, start: stuckTokenizer(t.testdir(STUCK_FILES)) });
   const poison = pool.encode([STUCK]);
-  await t.rejects(poison, { code: 'unavailable', cause: { message: /silent for 3000 ms/ } });
+  await t.rejects(poison, { code: 'unavailable', cause: { message: /silent for 1000 ms/ } });
   t.match(await pool.encode([numbered(1)]), [{ ids: Int32Array }]);
   t.equal(started.length, 3);
   await pool.close();
@@ -143,6 +157,27 @@ t.test('when no worker can be started requests are rejected, and answered again 
   await t.rejects(pool.encode(PAIRS), { code: 'unavailable' });
   t.strictSame(await pool.encode(PAIRS), expected(PAIRS));
   t.equal(started.length, 4);
+  await pool.close();
+});
+
+t.test('when not even a thread can be had requests are rejected, and answered again later', async (t) => {
+  const start = await readStart(OPTIONS);
+  const threads = { left: 0, started: [] as Worker[] };
+  const startOne = (): Worker => {
+    if (threads.left === 0) throw new Error('no more threads');
+    threads.left -= 1;
+    const worker = startWorker(start);
+    threads.started.push(worker);
+    return worker;
+  };
+  const options = { workers: 1, patienceMs: PATIENCE_MS, start: startOne };
+  await t.rejects(Pool.open(options), { message: 'no more threads' });
+  threads.left = 1;
+  const pool = await Pool.open(options);
+  await threads.started[0]?.terminate();
+  await t.rejects(pool.encode(PAIRS), { code: 'unavailable', cause: { message: 'no more threads' } });
+  threads.left = 1;
+  t.strictSame(await pool.encode(PAIRS), expected(PAIRS));
   await pool.close();
 });
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { rememberWords } from '../../src/text/words.js';
 
@@ -31,5 +33,18 @@ t.test('characters are bounded as words are, and a long word is never kept', (t)
   t.same(asked.slice(5), ['aaaaa']);
   for (const word of ['longer', 'longer']) encode(word);
   t.same(asked.slice(6), ['longer', 'longer']);
+  t.end();
+});
+
+t.test('a remembered word does not keep its text in memory', (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const encode = rememberWords(lengthOf, { words: 10_000, characters: 1_000_000, wordLength: 64 });
+  const before = (collect(), process.memoryUsage().heapUsed);
+  for (let i = 0; i < 2_000; i += 1)
+    encode(Buffer.alloc(20_000, `text number ${i}, `).toString('latin1').slice(0, 40), 1);
+  const grown = (collect(), process.memoryUsage().heapUsed) - before;
+  t.ok(grown < 10_000_000, `${grown} bytes more; 2,000 texts have 40,000,000`);
+  t.same(encode('still there', 1), [11]);
   t.end();
 });

@@ -222,7 +222,8 @@ class Attempt {
 
   async #recipe(): Promise<Recipe> {
     const run = await findTrainingRun(this.#options.database.kysely, this.id);
-    const recipe = run?.parameters as unknown as Recipe;
+    if (run === undefined) throw new Stopped();
+    const recipe = run.parameters;
     this.#progress = { ...EMPTY, epochs: recipe.epochs };
     return recipe;
   }

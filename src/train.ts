@@ -237,6 +237,7 @@ async function* follow(
     for (let last = after; !signal.aborted;) {
       if (!changed) await new Promise<void>((resolve) => (wake = resolve));
       changed = false;
+      const run = await findTrainingRun(kysely, id);
       for (;;) {
         const events = await readRunEvents(kysely, id, { after: last, limit: EVENTS_PER_READ });
         for (const event of events) {
@@ -246,6 +247,8 @@ async function* follow(
         }
         if (events.length === 0) break;
       }
+      // Nothing more comes when it had ended before the last look.
+      if (run?.ended_at !== null) return;
     }
   } finally {
     waiting.delete(onChange);

@@ -1,6 +1,7 @@
 /** Training runs as they are read: one, a page of them, their manifest, their events, the texts they learn from. */
 import type { Kysely, Selectable } from 'kysely';
 import type { Label } from '../labels.js';
+import type { Recipe } from '../recipe.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { Schema, Side, TrainingRunsTable } from './schema.js';
 
@@ -34,7 +35,7 @@ export interface LeftOutRow {
 
 interface StoredManifest {
   readonly code_version: string;
-  readonly left_out: readonly LeftOutRow[];
+  readonly left_out: LeftOutRow[];
 }
 
 type Stored = Selectable<TrainingRunsTable>;
@@ -43,7 +44,7 @@ export type TrainingRunRow = Omit<
   Stored,
   'seq' | 'crashes' | 'actor' | 'parameters' | 'manifest' | 'counts' | 'progress'
 > & {
-  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly parameters: Recipe;
   readonly counts: RunCounts;
   readonly progress: RunProgress | null;
 };
@@ -52,10 +53,10 @@ export interface RunManifest {
   readonly code_version: string;
   readonly base_model: string;
   readonly base_digest: string;
-  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly parameters: Recipe;
   readonly seed: number;
-  readonly corrections: readonly { readonly correction_id: string; readonly side: Side; readonly used: boolean }[];
-  readonly left_out: readonly LeftOutRow[];
+  readonly corrections: { readonly correction_id: string; readonly side: Side; readonly used: boolean }[];
+  readonly left_out: LeftOutRow[];
 }
 
 export interface RunEvent {
@@ -89,7 +90,7 @@ const selectRuns = (db: Kysely<Schema>) => db.selectFrom('training_runs').select
 function toRun({ seq: _, ...row }: Pick<Stored, (typeof COLUMNS)[number]>): TrainingRunRow {
   return {
     ...row,
-    parameters: JSON.parse(row.parameters) as TrainingRunRow['parameters'],
+    parameters: JSON.parse(row.parameters) as Recipe,
     counts: JSON.parse(row.counts) as RunCounts,
     progress: row.progress === null ? null : (JSON.parse(row.progress) as RunProgress),
   };

@@ -44,7 +44,7 @@ export interface JobInput {
 export function createJob({ checkpoint, recipe, code_version, rows, directory, children }: JobInput): Job {
   const packed = pack(rows);
   const setup = { ...recipe, linears: linearsOf(recipe.target_modules) };
-  const identity = JSON.stringify([checkpoint.digest, code_version, Object.entries(recipe).toSorted()]);
+  const identity = JSON.stringify([checkpoint.digest, code_version, recipe]);
   const digest = createHash('sha256').update(identity);
   for (const { buffer, byteOffset, byteLength } of [packed.lengths, packed.labels, packed.ids])
     digest.update(new Uint8Array(buffer, byteOffset, byteLength));

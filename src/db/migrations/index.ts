@@ -1,7 +1,9 @@
 /** Every migration under the name it is recorded by; they run in the order of their names, which never change. */
 import type { Migration } from 'kysely';
 import { predictions } from './0001-predictions.js';
+import { comparisons } from './0005-comparisons.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-predictions': predictions,
+  '0005-comparisons': comparisons,
 };

@@ -7,6 +7,17 @@ import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
+import {
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  Flip,
+  GateRule,
+  ShadowComparison,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparisonRequest,
+} from './shadow-comparisons.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -29,4 +40,13 @@ export const components: readonly TSchema[] = [
   EmbedResponse,
   Prediction,
   PredictionList,
+  ShadowComparisonRequest,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparison,
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  GateRule,
+  Flip,
 ];

@@ -21,6 +21,7 @@ export const openApiInfo = {
     { name: 'judging', description: 'Pairs in, labels out' },
     { name: 'predictions', description: 'What was judged' },
     { name: 'model', description: 'What judges' },
+    { name: 'adapters', description: 'What was learnt, and whether to trust it' },
     { name: 'embedding', description: 'Passed on to another server' },
     { name: 'health', description: 'Is it up, and how is it' },
   ],

@@ -30,6 +30,7 @@ const describedOnly: Dependencies = {
   modules: uncalled,
   activeAdapter: uncalled,
   predictions: { list: uncalled, get: uncalled },
+  comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

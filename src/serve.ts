@@ -8,6 +8,7 @@ import { buildApp } from './app.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.js';
 import { verifyLock } from './checkpoint/lock.js';
 import { linearModules } from './checkpoint/modules.js';
+import { type Comparisons, createComparisons, type SidedRow } from './compare.js';
 import type { Config } from './config.js';
 import { type Database, openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
@@ -43,7 +44,9 @@ export async function serve(config: Config): Promise<Service> {
   };
   try {
     const parts = await openParts(config, checkpoint, closers);
-    const app = await application(config, { checkpoint, labels, ...parts });
+    const comparisons = openComparisons(config, { checkpoint, labels, ...parts });
+    closers.push(() => comparisons.close());
+    const app = await application(config, { checkpoint, labels, comparisons, ...parts });
     closers.push(() => app.close());
     await app.listen({ host: config.host, port: config.port });
     return { url: addressOf(app, config.host), close };
@@ -94,14 +97,37 @@ function engineOptions(config: Config): EngineOptions {
   };
 }
 
-interface Served extends Parts {
+interface Opened extends Parts {
   readonly checkpoint: Checkpoint;
   readonly labels: ReturnType<typeof labelMap>;
 }
 
+interface Served extends Opened {
+  readonly comparisons: Comparisons;
+}
+
+/** No review can be given to this service yet, and no adapter but the base model. */
+const noReviews = async (): Promise<{ rows: SidedRow[] }> => ({ rows: [] });
+const baseOnly = { resolve: async (name: string) => (name === 'active' ? null : undefined) };
+
+function openComparisons(config: Config, { database, text, engine, labels, checkpoint }: Opened): Comparisons {
+  return createComparisons({
+    database,
+    text,
+    engine,
+    labels,
+    base: { name: path.basename(config.model), digest: checkpoint.digest },
+    adapters: baseOnly,
+    reviews: noReviews,
+    newId: uuidv7,
+    now: Date.now,
+    monotonic: () => performance.now(),
+  });
+}
+
 async function application(
   config: Config,
-  { checkpoint, labels, text, engine, database }: Served,
+  { checkpoint, labels, text, engine, database, comparisons }: Served,
 ): Promise<FastifyInstance> {
   const metrics = createMetrics({ engine: () => engine.status() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
@@ -111,7 +137,6 @@ async function application(
     write: async (rows: readonly JudgementRecord[]) => database.run('recordPredictions', { rows }),
     failed: (_error: unknown, rows: number) => metrics.countRecordFailures(rows),
   };
-  const adapters = { resolve: async (name: string) => (name === 'active' ? null : undefined) };
   const clock = { now: Date.now, monotonic: () => performance.now() };
   const judge = createJudge({
     model,
@@ -119,7 +144,7 @@ async function application(
     engine,
     labels,
     record,
-    adapters,
+    adapters: baseOnly,
     clock,
     newId: uuidv7,
     deadlineMs: DEADLINE_MS,
@@ -133,6 +158,7 @@ async function application(
       checkpoint: () => ({ ...model, files: checkpoint.files, labels, max_tokens: config.maxTokens }),
       modules: () => linearModules(checkpoint.config),
       activeAdapter: async () => null,
+      comparisons,
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
         get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,

@@ -6,6 +6,7 @@ import type { Prediction, PredictionList } from '../../schemas/predictions.js';
 import type { PredictionFilters } from '../../routes/predictions.js';
 import { type AdapterRef, createJudge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
+import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
@@ -19,6 +20,7 @@ export interface Setup {
   /** Thrown by each write of judgements. */
   readonly recordFault?: Error;
   readonly predictions?: Partial<Dependencies['predictions']>;
+  readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -96,8 +98,18 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       get: async (): Promise<Prediction | undefined> => undefined,
       ...setup.predictions,
     },
+    comparisons: {
+      start: notHere,
+      list: async () => ({ items: [], next_cursor: null }),
+      get: notHere,
+      ...setup.comparisons,
+    },
   };
 }
+
+const notHere = async (): Promise<never> => {
+  throw new Problem('not-found', 'there is no such thing in this setup');
+};
 
 export interface Answered {
   readonly status: number;

@@ -13,6 +13,7 @@ import { nli, type NliOptions } from './nli.js';
 import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
 import { readiness, type ReadinessOptions } from './readiness.js';
+import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -25,7 +26,8 @@ export type RouteOptions = NliOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
   ReadinessOptions &
-  AdaptersOptions;
+  AdaptersOptions &
+  TrainingRunsOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -36,6 +38,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(correctionLines, options);
   await app.register(readiness, options);
   await app.register(adapters, options);
+  await app.register(trainingRuns, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

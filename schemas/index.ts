@@ -29,6 +29,7 @@ import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
 import { Readiness } from './readiness.js';
+import { trainingRunComponents } from './training-runs.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -69,4 +70,5 @@ export const components: readonly TSchema[] = [
   AdapterImport,
   PromoteRequest,
   RollbackRequest,
+  ...trainingRunComponents,
 ];

@@ -52,6 +52,7 @@ const describedOnly: Dependencies = {
     rollback: uncalled,
   },
   adapterBytes: 1,
+  training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

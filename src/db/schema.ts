@@ -148,6 +148,59 @@ export interface AdapterAliasTable {
   at: string;
 }
 
+export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** One training run. It ends once: the database refuses to change a run that has ended. */
+export interface TrainingRunsTable {
+  /** The order of the queue. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: RunState;
+  started_by: 'request' | 'trigger';
+  /** Who asked: the API key's id; null while the service is open, and for the trigger. */
+  actor: string | null;
+  base_model: string;
+  base_digest: string;
+  /** JSON: every parameter. */
+  parameters: string;
+  /** JSON: code version, and the corrections left out with their reasons. */
+  manifest: string;
+  /** JSON: rows by side and kind. */
+  counts: string;
+  /** JSON: where it is; null before it runs. */
+  progress: string | null;
+  adapter_id: string | null;
+  comparison_id: string | null;
+  /** Why it failed. */
+  error: string | null;
+  seed: number;
+  /** Counts its beginnings: what an earlier beginning still writes is refused. */
+  attempt: number;
+  /** Beginnings that ended by themselves: after three of them the run fails. */
+  crashes: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
+/** What happened in a run, from 1. */
+export interface TrainingRunEventsTable {
+  run_id: string;
+  seq: number;
+  at: string;
+  /** JSON object with `type`. */
+  event: string;
+}
+
+/** The corrections and confirmations a run knew as usable; `used`: it was trained on. */
+export interface TrainingRunCorrectionsTable {
+  run_id: string;
+  correction_id: string;
+  side: Side;
+  used: 0 | 1;
+}
+
 export interface Schema {
   adapters: AdaptersTable;
   adapter_alias: AdapterAliasTable;
@@ -158,4 +211,7 @@ export interface Schema {
   nli_correction_history: NliCorrectionHistoryTable;
   idempotency_keys: IdempotencyKeysTable;
   page_sides: PageSidesTable;
+  training_runs: TrainingRunsTable;
+  training_run_events: TrainingRunEventsTable;
+  training_run_corrections: TrainingRunCorrectionsTable;
 }

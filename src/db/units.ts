@@ -7,6 +7,15 @@ import { storeCorrections } from './store-corrections.js';
 import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
 import { withdrawCorrection } from './withdraw-correction.js';
+import {
+  beginTrainingRun,
+  cancelTrainingRun,
+  crashTrainingRun,
+  endTrainingRun,
+  noteTrainingRun,
+  parkTrainingRun,
+  startTrainingRun,
+} from './training-runs.js';
 
 export const units = {
   recordPredictions,
@@ -16,4 +25,11 @@ export const units = {
   storeSides,
   insertAdapter,
   moveAlias,
+  startTrainingRun,
+  beginTrainingRun,
+  noteTrainingRun,
+  endTrainingRun,
+  crashTrainingRun,
+  parkTrainingRun,
+  cancelTrainingRun,
 } satisfies Units;

@@ -25,6 +25,7 @@ export interface Setup {
   /** Where judgements are written besides `rows`. */
   readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
   readonly registry?: Partial<Dependencies['registry']>;
+  readonly training?: Partial<Dependencies['training']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -121,6 +122,14 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       get: async (): Promise<Prediction | undefined> => undefined,
       ...setup.predictions,
     },
+    training: {
+      start: unasked,
+      cancel: unasked,
+      get: async () => undefined,
+      list: async () => ({ items: [], next_cursor: null }),
+      events: unasked,
+      ...setup.training,
+    },
     registry: { ...noRegistry, ...setup.registry },
     adapterBytes: 100_000,
   };
@@ -138,6 +147,10 @@ const noRegistry: Dependencies['registry'] = {
   import: absent,
   promote: absent,
   rollback: absent,
+};
+
+const unasked = (): never => {
+  throw new Error('this test does not train');
 };
 
 export interface Answered {

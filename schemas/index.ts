@@ -1,12 +1,35 @@
 /** The named components of openapi.yaml; every `Ref` points to one of them. */
 import type { TSchema } from 'typebox';
+import {
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  AdapterList,
+  PromoteRequest,
+  RegisteredAdapter,
+  RollbackRequest,
+} from './adapters.js';
 import { LabelSchema, LabelWord } from './common.js';
+import {
+  ConfidenceSource,
+  Correction,
+  CorrectionBatch,
+  CorrectionLine,
+  CorrectionList,
+  CorrectionResults,
+  ImportReport,
+  ItemError,
+  NewCorrection,
+  ReviewSource,
+} from './corrections.js';
 import { EmbedRequest, EmbedResponse } from './embed.js';
 import { Health, Probe } from './health.js';
 import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
+import { Readiness } from './readiness.js';
+import { trainingRunComponents } from './training-runs.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -29,4 +52,23 @@ export const components: readonly TSchema[] = [
   EmbedResponse,
   Prediction,
   PredictionList,
+  ReviewSource,
+  ConfidenceSource,
+  NewCorrection,
+  CorrectionBatch,
+  CorrectionLine,
+  Correction,
+  ItemError,
+  CorrectionResults,
+  CorrectionList,
+  ImportReport,
+  Readiness,
+  RegisteredAdapter,
+  AdapterList,
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  PromoteRequest,
+  RollbackRequest,
+  ...trainingRunComponents,
 ];

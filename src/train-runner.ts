@@ -83,6 +83,8 @@ export function createRunner(options: RunnerOptions): Runner {
   let attempt: Attempt | null = null;
   let closed = false;
   let retry: NodeJS.Timeout | undefined;
+  /** Somebody may have put a run into the queue since it was looked at last. */
+  let asked = false;
 
   const see = async (fence: Fence): Promise<void> => {
     let next: Fence | null = fence;
@@ -97,21 +99,25 @@ export function createRunner(options: RunnerOptions): Runner {
   const work = async (): Promise<void> => {
     await forgetEnded(options);
     while (!closed) {
+      asked = false;
       const next: Fence | null = (await recovered(options)) ?? (await begun(options));
-      if (next === null) return;
-      await see(next);
+      if (next !== null) await see(next);
+      else if (!asked) return;
     }
   };
   const pump = (): void => {
+    asked = true;
     if (closed || working !== null) return;
     clearTimeout(retry);
+    retry = undefined;
     working = work()
       .catch((error: unknown) => {
         options.log.error({ err: error }, 'training runs cannot go on at the moment');
         retry = setTimeout(pump, STORAGE_RETRY_MS).unref();
       })
-      .finally(() => {
+      .then(() => {
         working = null;
+        if (asked && retry === undefined) pump();
       });
   };
   return {

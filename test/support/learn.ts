@@ -1,9 +1,10 @@
 /** The app with corrections over a real database file and the stand-in judge, which records into it. */
 import type { Test } from 'tap';
+import type { Correction, CorrectionList, CorrectionResults } from '../../schemas/corrections.js';
 import { openCorrections } from '../../src/corrections.js';
 import type { Database } from '../../src/db/database.js';
 import { openFor } from '../db/fixtures/open.js';
-import { post, type Served, serve, type Setup } from './serve.js';
+import { type Answered, get, post, type Served, serve, type Setup } from './serve.js';
 
 export interface Learning extends Served {
   readonly database: Database;
@@ -52,5 +53,18 @@ export async function judged(url: string, pairs: readonly object[]): Promise<Jud
   return (body as { results: JudgedPair[] }).results;
 }
 
-/** A label that differs from this one. */
-export const other = (label: string): string => (label === 'refutes' ? 'supports' : 'refutes');
+export const PAIR = { pair_id: 'c1', premise: 'A man plays.', nli_hypothesis: 'Someone plays.', page_id: 'p7' };
+
+/** In full, of a pair that nobody judged here. */
+export const CLAIM = {
+  premise: 'The drug helps.',
+  nli_hypothesis: 'It harms.',
+  original_label: 'supports',
+  original_confidence: 0.95,
+};
+
+export const row = ({ body }: Answered): Correction => body as Correction;
+export const results = ({ body }: Answered): CorrectionResults['results'] => (body as CorrectionResults).results;
+
+export const list = async (url: string, query = ''): Promise<CorrectionList> =>
+  (await get(`${url}/corrections${query}`)).body as CorrectionList;

@@ -1,7 +1,6 @@
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import type { Correction, CorrectionList } from '../../schemas/corrections.js';
-import { fileIn } from '../db/fixtures/open.js';
 import { contractFault } from '../support/contract.js';
 import { CLAIM, judged, learn, list, PAIR, results, row } from '../support/learn.js';
 import { get, post } from '../support/serve.js';
@@ -152,7 +151,7 @@ t.test('lists: newest first, narrowed by every filter, walked by cursor', async 
 });
 
 t.test("the owner's statement runs verbatim on the file", async (t) => {
-  const { url } = await learn(t);
+  const { url, file } = await learn(t);
   const said: [confidence: number, label: string][] = [
     [0.95, 'refutes'],
     [0.8, 'refutes'],
@@ -167,9 +166,9 @@ t.test("the owner's statement runs verbatim on the file", async (t) => {
     await post(`${url}/corrections`, { corrections: [{ ...CLAIM, correct_label: 'neutral' }] }),
   );
   await post(`${url}/corrections/${withdrawn?.correction?.id}/withdraw`, '');
-  const file = new Sqlite(fileIn(t), { readonly: true });
-  t.teardown(() => file.close());
-  const found = file
+  const opened = new Sqlite(file, { readonly: true });
+  t.teardown(() => opened.close());
+  const found = opened
     .prepare<[], { premise: string }>(
       'SELECT * FROM nli_corrections WHERE original_confidence > 0.8 AND original_label != correct_label',
     )

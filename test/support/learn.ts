@@ -3,11 +3,13 @@ import type { Test } from 'tap';
 import type { Correction, CorrectionList, CorrectionResults } from '../../schemas/corrections.js';
 import { openCorrections } from '../../src/corrections.js';
 import type { Database } from '../../src/db/database.js';
-import { openFor } from '../db/fixtures/open.js';
+import { fileIn, openFor } from '../db/fixtures/open.js';
 import { type Answered, get, post, type Served, serve, type Setup } from './serve.js';
 
 export interface Learning extends Served {
   readonly database: Database;
+  /** Its SQLite file. */
+  readonly file: string;
   /** Milliseconds; moved by hand. */
   readonly clock: { now: number };
   /** Corrections that count as trained on. */
@@ -23,7 +25,8 @@ export function ids(): () => string {
 }
 
 export async function learn(t: Test, setup: Setup = {}): Promise<Learning> {
-  const database = await openFor(t);
+  const file = fileIn(t);
+  const database = await openFor(t, file);
   const clock = { now: Date.UTC(2026, 0, 3) };
   const trained = new Set<string>();
   const told = { times: 0 };
@@ -37,7 +40,7 @@ export async function learn(t: Test, setup: Setup = {}): Promise<Learning> {
     },
     ...setup,
   });
-  return { ...served, database, clock, trained, told };
+  return { ...served, database, file, clock, trained, told };
 }
 
 export interface JudgedPair {

@@ -1,5 +1,7 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
+import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
+import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
 import { health, type HealthOptions } from './health.js';
@@ -10,6 +12,7 @@ import { nli, type NliOptions } from './nli.js';
 import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
 import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
+import { readiness, type ReadinessOptions } from './readiness.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -19,7 +22,10 @@ export type RouteOptions = NliOptions &
   EmbedOptions &
   MetricsOptions &
   PredictionsOptions &
-  TrainingRunsOptions;
+  TrainingRunsOptions &
+  CorrectionsOptions &
+  CorrectionLinesOptions &
+  ReadinessOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -27,6 +33,9 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(nli, options);
   await app.register(predictions, options);
   await app.register(trainingRuns, options);
+  await app.register(corrections, options);
+  await app.register(correctionLines, options);
+  await app.register(readiness, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

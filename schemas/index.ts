@@ -1,6 +1,18 @@
 /** The named components of openapi.yaml; every `Ref` points to one of them. */
 import type { TSchema } from 'typebox';
 import { LabelSchema, LabelWord } from './common.js';
+import {
+  ConfidenceSource,
+  Correction,
+  CorrectionBatch,
+  CorrectionLine,
+  CorrectionList,
+  CorrectionResults,
+  ImportReport,
+  ItemError,
+  NewCorrection,
+  ReviewSource,
+} from './corrections.js';
 import { EmbedRequest, EmbedResponse } from './embed.js';
 import { Health, Probe } from './health.js';
 import { Model, ModuleList } from './model.js';
@@ -8,6 +20,7 @@ import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
 import { trainingRunComponents } from './training-runs.js';
+import { Readiness } from './readiness.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -31,4 +44,15 @@ export const components: readonly TSchema[] = [
   Prediction,
   PredictionList,
   ...trainingRunComponents,
+  ReviewSource,
+  ConfidenceSource,
+  NewCorrection,
+  CorrectionBatch,
+  CorrectionLine,
+  Correction,
+  ItemError,
+  CorrectionResults,
+  CorrectionList,
+  ImportReport,
+  Readiness,
 ];

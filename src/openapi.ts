@@ -31,6 +31,16 @@ const describedOnly: Dependencies = {
   activeAdapter: uncalled,
   predictions: { list: uncalled, get: uncalled },
   training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
+  corrections: {
+    correct: uncalled,
+    store: uncalled,
+    withdraw: uncalled,
+    onStored: uncalled,
+    list: uncalled,
+    get: uncalled,
+    all: uncalled,
+  },
+  readiness: uncalled,
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

@@ -17,6 +17,7 @@ import { type Engine, type EngineOptions, ENGINE_DEFAULTS, openEngine } from './
 import { refuseOpenService } from './exposure.js';
 import { type JudgementRecord, createJudge } from './judge.js';
 import { labelMap } from './labels.js';
+import { openCorrections } from './corrections.js';
 import { createMetrics } from './metrics.js';
 import { type Text, openText } from './text/text.js';
 
@@ -124,9 +125,18 @@ async function application(
     newId: uuidv7,
     deadlineMs: DEADLINE_MS,
   });
+  const learning = openCorrections({
+    database,
+    judge,
+    modelDigest: model.digest,
+    now: Date.now,
+    newId: uuidv7,
+    trained: async () => new Set<string>(),
+  });
   const app = await buildApp(
     {
       judge,
+      ...learning,
       engine,
       metrics,
       embedding,

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package.js';
 import * as config from './commands/config.js';
 import * as golden from './commands/golden.js';
+import * as imports from './commands/import.js';
 import * as models from './commands/models.js';
 import * as serve from './commands/serve.js';
 import { settingsHelp } from './settings.js';
@@ -35,6 +36,7 @@ function createProgram(): Command {
     .addHelpText('after', settingsHelp());
   serve.register(program);
   models.register(program);
+  imports.register(program);
   golden.register(program);
   config.register(program);
   return program;

@@ -1,6 +1,8 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
+import { storeCorrections } from './store-corrections.js';
+import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
 import {
   beginTrainingRun,
@@ -11,10 +13,14 @@ import {
   parkTrainingRun,
   startTrainingRun,
 } from './training-runs.js';
+import { withdrawCorrection } from './withdraw-correction.js';
 
 export const units = {
   recordPredictions,
   sweep,
+  storeCorrections,
+  withdrawCorrection,
+  storeSides,
   startTrainingRun,
   beginTrainingRun,
   noteTrainingRun,

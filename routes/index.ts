@@ -13,6 +13,8 @@ import { nli, type NliOptions } from './nli.js';
 import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
 import { readiness, type ReadinessOptions } from './readiness.js';
+import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
+import { shadowComparisons, type ShadowComparisonsOptions } from './shadow-comparisons.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -25,7 +27,9 @@ export type RouteOptions = NliOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
   ReadinessOptions &
-  AdaptersOptions;
+  AdaptersOptions &
+  TrainingRunsOptions &
+  ShadowComparisonsOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -36,6 +40,8 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(correctionLines, options);
   await app.register(readiness, options);
   await app.register(adapters, options);
+  await app.register(trainingRuns, options);
+  await app.register(shadowComparisons, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

@@ -29,6 +29,18 @@ import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
 import { Readiness } from './readiness.js';
+import { trainingRunComponents } from './training-runs.js';
+import {
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  Flip,
+  GateRule,
+  ShadowComparison,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparisonRequest,
+} from './shadow-comparisons.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -69,4 +81,14 @@ export const components: readonly TSchema[] = [
   AdapterImport,
   PromoteRequest,
   RollbackRequest,
+  ...trainingRunComponents,
+  ShadowComparisonRequest,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparison,
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  GateRule,
+  Flip,
 ];

@@ -52,6 +52,8 @@ const describedOnly: Dependencies = {
     rollback: uncalled,
   },
   adapterBytes: 1,
+  training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
+  comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

@@ -148,6 +148,90 @@ export interface AdapterAliasTable {
   at: string;
 }
 
+export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** One training run. It ends once: the database refuses to change a run that has ended. */
+export interface TrainingRunsTable {
+  /** The order of the queue. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: RunState;
+  started_by: 'request' | 'trigger';
+  /** Who asked: the API key's id; null while the service is open, and for the trigger. */
+  actor: string | null;
+  base_model: string;
+  base_digest: string;
+  /** JSON: every parameter. */
+  parameters: string;
+  /** JSON: code version, and the corrections left out with their reasons. */
+  manifest: string;
+  /** JSON: rows by side and kind. */
+  counts: string;
+  /** JSON: where it is; null before it runs. */
+  progress: string | null;
+  adapter_id: string | null;
+  comparison_id: string | null;
+  /** Why it failed. */
+  error: string | null;
+  seed: number;
+  /** Counts its beginnings: what an earlier beginning still writes is refused. */
+  attempt: number;
+  /** Beginnings that ended by themselves: after three of them the run fails. */
+  crashes: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
+/** What happened in a run, from 1. */
+export interface TrainingRunEventsTable {
+  run_id: string;
+  seq: number;
+  at: string;
+  /** JSON object with `type`. */
+  event: string;
+}
+
+/** The corrections and confirmations a run knew as usable; `used`: it was trained on. */
+export interface TrainingRunCorrectionsTable {
+  run_id: string;
+  correction_id: string;
+  side: Side;
+  used: 0 | 1;
+}
+
+/** One adapter against another on the held-out reviews. Adapter columns that are null mean the base model alone. */
+export interface ShadowComparisonsTable {
+  /** The order of asking: what is queued runs in it, lists are in it. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: 'queued' | 'running' | 'succeeded' | 'failed';
+  base_digest: string;
+  old_adapter_id: string | null;
+  old_version: string | null;
+  old_digest: string | null;
+  new_adapter_id: string | null;
+  new_version: string | null;
+  new_digest: string | null;
+  /** The training run that asked for it. */
+  run_id: string | null;
+  /** How often it was begun: a start of the service begins what the end before cut short. */
+  attempt: number;
+  /** JSON. */
+  report: string | null;
+  verdict: 'recommend' | 'do_not_recommend' | 'not_enough_data' | null;
+  /** Null also when no row could be judged. */
+  old_accuracy: number | null;
+  new_accuracy: number | null;
+  recommend_deploy: 0 | 1 | null;
+  error: string | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
 export interface Schema {
   adapters: AdaptersTable;
   adapter_alias: AdapterAliasTable;
@@ -158,4 +242,8 @@ export interface Schema {
   nli_correction_history: NliCorrectionHistoryTable;
   idempotency_keys: IdempotencyKeysTable;
   page_sides: PageSidesTable;
+  training_runs: TrainingRunsTable;
+  training_run_events: TrainingRunEventsTable;
+  training_run_corrections: TrainingRunCorrectionsTable;
+  shadow_comparisons: ShadowComparisonsTable;
 }

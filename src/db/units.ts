@@ -1,12 +1,22 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import { insertAdapter } from './adapters.js';
 import { moveAlias } from './adapter-alias.js';
+import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
 import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
 import { withdrawCorrection } from './withdraw-correction.js';
+import {
+  beginTrainingRun,
+  cancelTrainingRun,
+  crashTrainingRun,
+  endTrainingRun,
+  noteTrainingRun,
+  parkTrainingRun,
+  startTrainingRun,
+} from './training-runs.js';
 
 export const units = {
   recordPredictions,
@@ -16,4 +26,14 @@ export const units = {
   storeSides,
   insertAdapter,
   moveAlias,
+  startTrainingRun,
+  beginTrainingRun,
+  noteTrainingRun,
+  endTrainingRun,
+  crashTrainingRun,
+  parkTrainingRun,
+  cancelTrainingRun,
+  insertComparison,
+  beginComparison,
+  endComparison,
 } satisfies Units;

@@ -25,6 +25,8 @@ export interface Setup {
   /** Where judgements are written besides `rows`. */
   readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
   readonly registry?: Partial<Dependencies['registry']>;
+  readonly training?: Partial<Dependencies['training']>;
+  readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -121,6 +123,20 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       get: async (): Promise<Prediction | undefined> => undefined,
       ...setup.predictions,
     },
+    training: {
+      start: unasked,
+      cancel: unasked,
+      get: async () => undefined,
+      list: async () => ({ items: [], next_cursor: null }),
+      events: unasked,
+      ...setup.training,
+    },
+    comparisons: {
+      start: notHere,
+      list: async () => ({ items: [], next_cursor: null }),
+      get: notHere,
+      ...setup.comparisons,
+    },
     registry: { ...noRegistry, ...setup.registry },
     adapterBytes: 100_000,
   };
@@ -138,6 +154,14 @@ const noRegistry: Dependencies['registry'] = {
   import: absent,
   promote: absent,
   rollback: absent,
+};
+
+const unasked = (): never => {
+  throw new Error('this test does not train');
+};
+
+const notHere = async (): Promise<never> => {
+  throw new Problem('not-found', 'there is no such thing in this setup');
 };
 
 export interface Answered {

@@ -1,5 +1,6 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
+import { adapters, type AdaptersOptions } from './adapters.js';
 import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
 import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
@@ -12,6 +13,7 @@ import { nli, type NliOptions } from './nli.js';
 import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
 import { readiness, type ReadinessOptions } from './readiness.js';
+import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -23,7 +25,9 @@ export type RouteOptions = NliOptions &
   PredictionsOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
-  ReadinessOptions;
+  ReadinessOptions &
+  AdaptersOptions &
+  TrainingRunsOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -33,6 +37,8 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(corrections, options);
   await app.register(correctionLines, options);
   await app.register(readiness, options);
+  await app.register(adapters, options);
+  await app.register(trainingRuns, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

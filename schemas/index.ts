@@ -1,5 +1,14 @@
 /** The named components of openapi.yaml; every `Ref` points to one of them. */
 import type { TSchema } from 'typebox';
+import {
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  AdapterList,
+  PromoteRequest,
+  RegisteredAdapter,
+  RollbackRequest,
+} from './adapters.js';
 import { LabelSchema, LabelWord } from './common.js';
 import {
   ConfidenceSource,
@@ -20,6 +29,7 @@ import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
 import { Readiness } from './readiness.js';
+import { trainingRunComponents } from './training-runs.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -53,4 +63,12 @@ export const components: readonly TSchema[] = [
   CorrectionList,
   ImportReport,
   Readiness,
+  RegisteredAdapter,
+  AdapterList,
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  PromoteRequest,
+  RollbackRequest,
+  ...trainingRunComponents,
 ];

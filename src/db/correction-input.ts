@@ -88,7 +88,14 @@ export function inputFault(input: CorrectionInput): ItemError | null {
 }
 
 function restoredFault(input: CorrectionInput): ItemError | null {
-  const needed = ['original_label', 'original_confidence', 'created_at', 'confidence_source', 'reviewer', 'content_sha256'] as const;
+  const needed = [
+    'original_label',
+    'original_confidence',
+    'created_at',
+    'confidence_source',
+    'reviewer',
+    'content_sha256',
+  ] as const;
   const missing = needed.find((name) => input[name] == null);
   return missing === undefined
     ? null

@@ -111,7 +111,99 @@ export interface PageSidesTable {
   decided_at: string;
 }
 
+/** One adapter of one base model. */
+export interface AdaptersTable {
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  /** v1, v2 … for each base model. */
+  version: string;
+  /** What it computes: SHA-256 of its weights and of each module's rank and scale. */
+  digest: string;
+  /** SHA-256 of the two files as they were taken in. */
+  config_sha256: string;
+  weights_sha256: string;
+  base_digest: string;
+  base_model: string;
+  origin: 'trained' | 'imported';
+  run_id: string | null;
+  r: number;
+  lora_alpha: number;
+  /** JSON list of names. */
+  target_modules: string;
+  created_at: string;
+}
+
+/** Every move of the alias `active`, in order; the newest says what is active. */
+export interface AdapterAliasTable {
+  seq: Generated<number>;
+  /** null: the base model. */
+  adapter_id: string | null;
+  /** `fallback`: a start that could not serve what was active. */
+  act: 'promote' | 'rollback' | 'fallback';
+  comparison_id: string | null;
+  forced: 0 | 1;
+  reason: string | null;
+  actor: string;
+  at: string;
+}
+
+export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** One training run. It ends once: the database refuses to change a run that has ended. */
+export interface TrainingRunsTable {
+  /** The order of the queue. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: RunState;
+  started_by: 'request' | 'trigger';
+  /** Who asked: the API key's id; null while the service is open, and for the trigger. */
+  actor: string | null;
+  base_model: string;
+  base_digest: string;
+  /** JSON: every parameter. */
+  parameters: string;
+  /** JSON: code version, and the corrections left out with their reasons. */
+  manifest: string;
+  /** JSON: rows by side and kind. */
+  counts: string;
+  /** JSON: where it is; null before it runs. */
+  progress: string | null;
+  adapter_id: string | null;
+  comparison_id: string | null;
+  /** Why it failed. */
+  error: string | null;
+  seed: number;
+  /** Counts its beginnings: what an earlier beginning still writes is refused. */
+  attempt: number;
+  /** Beginnings that ended by themselves: after three of them the run fails. */
+  crashes: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
+/** What happened in a run, from 1. */
+export interface TrainingRunEventsTable {
+  run_id: string;
+  seq: number;
+  at: string;
+  /** JSON object with `type`. */
+  event: string;
+}
+
+/** The corrections and confirmations a run knew as usable; `used`: it was trained on. */
+export interface TrainingRunCorrectionsTable {
+  run_id: string;
+  correction_id: string;
+  side: Side;
+  used: 0 | 1;
+}
+
 export interface Schema {
+  adapters: AdaptersTable;
+  adapter_alias: AdapterAliasTable;
   texts: TextsTable;
   revisions: RevisionsTable;
   predictions: PredictionsTable;
@@ -119,4 +211,7 @@ export interface Schema {
   nli_correction_history: NliCorrectionHistoryTable;
   idempotency_keys: IdempotencyKeysTable;
   page_sides: PageSidesTable;
+  training_runs: TrainingRunsTable;
+  training_run_events: TrainingRunEventsTable;
+  training_run_corrections: TrainingRunCorrectionsTable;
 }

@@ -1,9 +1,35 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
+import { insertAdapter } from './adapters.js';
+import { moveAlias } from './adapter-alias.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
 import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
 import { withdrawCorrection } from './withdraw-correction.js';
+import {
+  beginTrainingRun,
+  cancelTrainingRun,
+  crashTrainingRun,
+  endTrainingRun,
+  noteTrainingRun,
+  parkTrainingRun,
+  startTrainingRun,
+} from './training-runs.js';
 
-export const units = { recordPredictions, sweep, storeCorrections, withdrawCorrection, storeSides } satisfies Units;
+export const units = {
+  recordPredictions,
+  sweep,
+  storeCorrections,
+  withdrawCorrection,
+  storeSides,
+  insertAdapter,
+  moveAlias,
+  startTrainingRun,
+  beginTrainingRun,
+  noteTrainingRun,
+  endTrainingRun,
+  crashTrainingRun,
+  parkTrainingRun,
+  cancelTrainingRun,
+} satisfies Units;

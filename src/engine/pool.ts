@@ -27,6 +27,7 @@ export class InferencePool implements Engine {
   readonly #queue: Queue;
   readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
   readonly #adapters = new HeldAdapters((digest) => this.#slots.forEach(({ child }) => child.forget(digest)));
+  #holding: Promise<void> = Promise.resolve();
   #batches = 0;
   #wideRuns = false;
   #closed = false;
@@ -73,7 +74,19 @@ export class InferencePool implements Engine {
 
   async hold(digest: string, tensors: AdapterTensors): Promise<void> {
     this.#adapters.hold(digest, tensors);
-    await Promise.all(this.#slots.map(({ child }) => child.hold(digest, tensors)));
+    const held = this.#holding.then(() => this.#holdEach(digest, tensors));
+    this.#holding = held;
+    await held;
+  }
+
+  /** One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. */
+  async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
+    for (const slot of this.#slots) {
+      slot.reserved = this.#slots.length > 1;
+      await slot.child.hold(digest, tensors);
+      slot.reserved = false;
+      this.#dispatch();
+    }
   }
 
   forget(digest: string): void {
@@ -129,7 +142,7 @@ export class InferencePool implements Engine {
   #dispatch(): void {
     clearTimeout(this.#ageTimer);
     for (;;) {
-      const idle = this.#slots.filter(({ state }) => state === 'idle');
+      const idle = this.#slots.filter(({ state, reserved }) => state === 'idle' && !reserved);
       if (idle.length === 0 || this.#queue.length === 0 || this.#wideRuns || this.#closed) return;
       const entries = this.#queue.take(this.#limits(idle), performance.now());
       if (entries.length === 0) return this.#dispatchWhenOld();

@@ -1,17 +1,17 @@
 /** The program of a gradient child: opens the gradient graph, then does micro-batches until its parent is gone. */
 import os from 'node:os';
-import type { FromChild, ToChild, WorkMessage } from './messages.js';
+import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
 import { type TrainingSession, openTraining } from './session.js';
 
-const send = (message: FromChild): void => void process.send?.(message);
+const send = (message: FromGradientChild): void => void process.send?.(message);
 let session: Promise<TrainingSession> | undefined;
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);
 process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the parent decides
-process.on('message', (message: ToChild) => void answer(message));
+process.on('message', (message: ToGradientChild) => void answer(message));
 
-async function answer(message: ToChild): Promise<void> {
+async function answer(message: ToGradientChild): Promise<void> {
   try {
     if (message.kind === 'work') return send({ kind: 'results', results: await work(message) });
     session = openTraining(message.options);

@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { FromChild, ToChild, WorkMessage } from './messages.js';
+import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
 import { type Example, type MicroResult, microBatches, summed } from './micro-batch.js';
 import type { TrainingOptions } from './session.js';
 
@@ -22,7 +22,17 @@ export interface GradientPool {
 /** A gradient child could not do it, or is gone. */
 export class GradientFailure extends Error {
   override readonly name = 'GradientFailure';
+  /** The child died; another may well do it. */
+  readonly gone: boolean;
+
+  constructor(message: string, gone: boolean) {
+    super(message);
+    this.gone = gone;
+  }
 }
+
+/** A child silent for so long is stuck: a share of a batch takes seconds, opening the graph perhaps a minute. */
+const PATIENCE_MS = 300_000;
 
 /** Opens the gradient graph in `children` processes of low priority. */
 export async function openGradientPool(options: TrainingOptions, children: number): Promise<GradientPool> {
@@ -52,7 +62,7 @@ async function gradient(
 class GradientChild {
   readonly #process: ChildProcess;
   readonly #ended: Promise<void>;
-  #pending: { resolve: (answer: FromChild) => void; reject: (reason: GradientFailure) => void } | undefined;
+  #pending: { resolve: (answer: FromGradientChild) => void; reject: (reason: GradientFailure) => void } | undefined;
   #failure: GradientFailure | undefined;
 
   constructor() {
@@ -62,9 +72,9 @@ class GradientChild {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
-    this.#process.on('message', (message: FromChild) => this.#receive(message));
-    this.#process.on('error', (error) => this.#fail(error.message));
-    this.#process.on('exit', (code, signal) => this.#fail(`the gradient child ended (${signal ?? code})`));
+    this.#process.on('message', (message: FromGradientChild) => this.#receive(message));
+    this.#process.on('error', (error) => this.#fail(error.message, true));
+    this.#process.on('exit', (code, signal) => this.#fail(`a gradient child ended (${signal ?? code})`, true));
   }
 
   get pid(): number {
@@ -78,12 +88,17 @@ class GradientChild {
   }
 
   /** The child's answer; one question at a time. */
-  ask(message: ToChild): Promise<FromChild> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure);
-      this.#pending = { resolve, reject };
-      this.#process.send(message, (error) => error && this.#fail(error.message));
-    });
+  async ask(message: ToGradientChild): Promise<FromGradientChild> {
+    const patience = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE_MS);
+    try {
+      return await new Promise((resolve, reject) => {
+        if (this.#failure) return reject(this.#failure);
+        this.#pending = { resolve, reject };
+        this.#process.send(message, (error) => error && this.#fail(error.message, true));
+      });
+    } finally {
+      clearTimeout(patience);
+    }
   }
 
   async kill(): Promise<void> {
@@ -91,14 +106,14 @@ class GradientChild {
     await this.#ended;
   }
 
-  #receive(message: FromChild): void {
-    if (message.kind === 'broken') this.#fail(message.reason);
+  #receive(message: FromGradientChild): void {
+    if (message.kind === 'broken') this.#fail(message.reason, false);
     else this.#pending?.resolve(message);
   }
 
   /** The first reason is the one that is told. */
-  #fail(reason: string): void {
-    this.#failure ??= new GradientFailure(reason);
+  #fail(reason: string, gone: boolean): void {
+    this.#failure ??= new GradientFailure(reason, gone);
     this.#pending?.reject(this.#failure);
   }
 }

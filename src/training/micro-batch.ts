@@ -24,7 +24,7 @@ export interface MicroResult {
 }
 
 /** Most rows and padded tokens of a micro-batch: enough for fast matrix products, few enough for caches and memory. */
-const MICRO_ROWS = 4;
+export const MICRO_ROWS = 4;
 const MICRO_TOKENS = 256;
 
 /** Rows of like length go together, the longest first. */

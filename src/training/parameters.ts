@@ -37,6 +37,14 @@ export function lorasOf(
   return chosen.flatMap((layer) => linears.map((linear) => ({ layer, linear })));
 }
 
+/** Every layer's `linears` at rank r, scaled as PEFT does. */
+export function planOf(
+  config: DebertaConfig,
+  setup: { readonly r: number; readonly lora_alpha: number; readonly linears: readonly LayerLinear[] },
+): LoraPlan {
+  return { rank: setup.r, scale: setup.lora_alpha / setup.r, modules: lorasOf(config, setup.linears) };
+}
+
 export function parameterLayout(config: DebertaConfig, plan: LoraPlan): ParameterLayout {
   const labels = config.id2label.length;
   const shapes = [

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { type AdapterFiles, parseAdapter } from '../../adapters/format.js';
-import { getAdapter, loadAdapter, registerAdapter, type RegistryParts } from '../../adapters/registry.js';
+import { addAdapter, getAdapter, loadAdapter, registerAdapter, type RegistryParts } from '../../adapters/registry.js';
 import { directoryOf, FILE_NAMES, fileOf, openStored, sweepLeftOvers } from '../../adapters/store.js';
 import { randomAdapter } from '../support/adapters.js';
 import { bundled, openParts } from '../support/registry.js';
@@ -17,7 +17,7 @@ const { digest } = parseAdapter(files.config, files.weights, bundled.config);
 const reworded = randomAdapter(bundled.config, { seed: 1, settings: { lora_dropout: 0 } });
 
 const register = (parts: RegistryParts, { config, weights }: AdapterFiles) =>
-  registerAdapter(parts, { config, weights, origin: 'trained', run_id: 'run-1' });
+  addAdapter(parts, { config, weights, origin: 'trained', run_id: 'run-1' });
 
 t.test('an adapter is stored by its digest, with the next version of its base', async (t) => {
   const parts = await openParts(t);
@@ -51,6 +51,7 @@ t.test('the same adapter again is the one that is there', async (t) => {
   for (const again of [files, reworded]) {
     t.strictSame(await register(parts, again), { adapter: first.adapter, created: false });
     await t.resolves(loadAdapter(parts, first.adapter));
+    t.strictSame(await registerAdapter(parts, { ...again, origin: 'trained', run_id: 'run-2' }), first.adapter);
   }
 });
 

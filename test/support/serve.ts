@@ -21,6 +21,7 @@ export interface Setup {
   readonly recordFault?: Error;
   readonly predictions?: Partial<Dependencies['predictions']>;
   readonly registry?: Partial<Dependencies['registry']>;
+  readonly adapterBytes?: number;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -99,7 +100,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       ...setup.predictions,
     },
     registry: { ...noRegistry, ...setup.registry },
-    adapterBytes: 100_000,
+    adapterBytes: setup.adapterBytes ?? 100_000,
   };
 }
 

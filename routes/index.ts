@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
 import { corrections, type CorrectionsOptions } from './corrections.js';
+import { adapters, type AdaptersOptions } from './adapters.js';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
 import { health, type HealthOptions } from './health.js';
@@ -25,7 +26,8 @@ export type RouteOptions = NliOptions &
   TrainingRunsOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
-  ReadinessOptions;
+  ReadinessOptions &
+  AdaptersOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -36,6 +38,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(corrections, options);
   await app.register(correctionLines, options);
   await app.register(readiness, options);
+  await app.register(adapters, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

@@ -1,5 +1,14 @@
 /** The named components of openapi.yaml; every `Ref` points to one of them. */
 import type { TSchema } from 'typebox';
+import {
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  AdapterList,
+  PromoteRequest,
+  RegisteredAdapter,
+  RollbackRequest,
+} from './adapters.js';
 import { LabelSchema, LabelWord } from './common.js';
 import {
   ConfidenceSource,
@@ -55,4 +64,11 @@ export const components: readonly TSchema[] = [
   CorrectionList,
   ImportReport,
   Readiness,
+  RegisteredAdapter,
+  AdapterList,
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  PromoteRequest,
+  RollbackRequest,
 ];

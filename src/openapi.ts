@@ -41,6 +41,18 @@ const describedOnly: Dependencies = {
     all: uncalled,
   },
   readiness: uncalled,
+  registry: {
+    active: uncalled,
+    etag: uncalled,
+    list: uncalled,
+    get: uncalled,
+    history: uncalled,
+    import: uncalled,
+    file: uncalled,
+    promote: uncalled,
+    rollback: uncalled,
+  },
+  adapterBytes: 1,
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

@@ -14,11 +14,13 @@ import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
 import { type Engine, type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
+import { largestAdapter } from '../adapters/size.js';
 import { refuseOpenService } from './exposure.js';
 import { type JudgementRecord, createJudge } from './judge.js';
 import { labelMap } from './labels.js';
 import { openCorrections } from './corrections.js';
 import { createMetrics } from './metrics.js';
+import { openRegistry, type Registry } from './registry.js';
 import { type Text, openText } from './text/text.js';
 
 export interface Service {
@@ -58,6 +60,7 @@ interface Parts {
   readonly text: Text;
   readonly engine: Engine;
   readonly database: Database;
+  readonly registry: Registry;
 }
 
 async function openParts(config: Config, checkpoint: Checkpoint, closers: (() => Promise<void>)[]): Promise<Parts> {
@@ -70,8 +73,18 @@ async function openParts(config: Config, checkpoint: Checkpoint, closers: (() =>
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());
-  return { database, text, engine };
+  const registry = await openRegistry({ engine, database, base: baseOf(config, checkpoint), ...registryParts(config) });
+  return { database, text, engine, registry };
 }
+
+const baseOf = ({ model }: Config, { digest, config }: Checkpoint) => ({ name: path.basename(model), digest, config });
+
+const registryParts = ({ dataDir }: Config) => ({
+  dataDir,
+  newId: uuidv7,
+  now: Date.now,
+  latestComparison: async () => null,
+});
 
 function textFiles({ model, maxTokens }: Config) {
   const tokenizerConfig = path.join(model, 'tokenizer_config.json');
@@ -102,7 +115,7 @@ interface Served extends Parts {
 
 async function application(
   config: Config,
-  { checkpoint, labels, text, engine, database }: Served,
+  { checkpoint, labels, text, engine, database, registry }: Served,
 ): Promise<FastifyInstance> {
   const metrics = createMetrics({ engine: () => engine.status() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
@@ -112,15 +125,14 @@ async function application(
     write: async (rows: readonly JudgementRecord[]) => database.run('recordPredictions', { rows }),
     failed: (_error: unknown, rows: number) => metrics.countRecordFailures(rows),
   };
-  const adapters = { resolve: async (name: string) => (name === 'active' ? null : undefined) };
   const clock = { now: Date.now, monotonic: () => performance.now() };
   const judge = createJudge({
     model,
     text,
-    engine,
+    engine: registry,
     labels,
     record,
-    adapters,
+    adapters: registry,
     clock,
     newId: uuidv7,
     deadlineMs: DEADLINE_MS,
@@ -142,7 +154,9 @@ async function application(
       embedding,
       checkpoint: () => ({ ...model, files: checkpoint.files, labels, max_tokens: config.maxTokens }),
       modules: () => linearModules(checkpoint.config),
-      activeAdapter: async () => null,
+      activeAdapter: async () => (await registry.resolve('active')) ?? null,
+      registry,
+      adapterBytes: largestAdapter(checkpoint.config),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
         get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,
@@ -151,6 +165,7 @@ async function application(
     { logger: { level: config.logLevel } },
   );
   app.addHook('onClose', async () => embedding?.close());
+  if (registry.fallback !== null) app.log.warn(registry.fallback);
   return app;
 }
 

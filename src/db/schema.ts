@@ -164,7 +164,46 @@ export interface TrainingRunCorrectionsTable {
   used: 0 | 1;
 }
 
+/** One adapter of one base model. */
+export interface AdaptersTable {
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  /** v1, v2 … for each base model. */
+  version: string;
+  /** What it computes: SHA-256 of its weights and of each module's rank and scale. */
+  digest: string;
+  /** SHA-256 of the two files as they were taken in. */
+  config_sha256: string;
+  weights_sha256: string;
+  base_digest: string;
+  base_model: string;
+  origin: 'trained' | 'imported';
+  run_id: string | null;
+  r: number;
+  lora_alpha: number;
+  /** JSON list of names. */
+  target_modules: string;
+  created_at: string;
+}
+
+/** Every move of the alias `active`, in order; the newest says what is active. */
+export interface AdapterAliasTable {
+  seq: Generated<number>;
+  /** null: the base model. */
+  adapter_id: string | null;
+  /** `fallback`: a start that could not serve what was active. */
+  act: 'promote' | 'rollback' | 'fallback';
+  comparison_id: string | null;
+  forced: 0 | 1;
+  reason: string | null;
+  actor: string;
+  at: string;
+}
+
 export interface Schema {
+  adapters: AdaptersTable;
+  adapter_alias: AdapterAliasTable;
   texts: TextsTable;
   revisions: RevisionsTable;
   predictions: PredictionsTable;

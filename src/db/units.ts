@@ -1,4 +1,6 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
+import { insertAdapter } from './adapters.js';
+import { moveAlias } from './adapter-alias.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
@@ -18,6 +20,8 @@ import { withdrawCorrection } from './withdraw-correction.js';
 export const units = {
   recordPredictions,
   sweep,
+  insertAdapter,
+  moveAlias,
   storeCorrections,
   withdrawCorrection,
   storeSides,

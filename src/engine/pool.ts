@@ -25,6 +25,7 @@ export class InferencePool implements Engine {
   readonly #queue: Queue;
   readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
   readonly #adapters = new Map<string, AdapterTensors>();
+  #holding: Promise<void> = Promise.resolve();
   #batches = 0;
   #wideRuns = false;
   #closed = false;
@@ -57,7 +58,19 @@ export class InferencePool implements Engine {
 
   async hold(digest: string, tensors: AdapterTensors): Promise<void> {
     this.#adapters.set(digest, tensors);
-    await Promise.all(this.#slots.map(({ child }) => child.hold(digest, tensors)));
+    const held = this.#holding.then(() => this.#holdEach(digest, tensors));
+    this.#holding = held;
+    await held;
+  }
+
+  /** One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. */
+  async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
+    for (const slot of this.#slots) {
+      slot.reserved = this.#slots.length > 1;
+      await slot.child.hold(digest, tensors);
+      slot.reserved = false;
+      this.#dispatch();
+    }
   }
 
   forget(digest: string): void {
@@ -112,7 +125,7 @@ export class InferencePool implements Engine {
   #dispatch(): void {
     clearTimeout(this.#ageTimer);
     for (;;) {
-      const idle = this.#slots.filter(({ state }) => state === 'idle');
+      const idle = this.#slots.filter(({ state, reserved }) => state === 'idle' && !reserved);
       if (idle.length === 0 || this.#queue.length === 0 || this.#wideRuns || this.#closed) return;
       const entries = this.#queue.take(this.#limits(idle), performance.now());
       if (entries.length === 0) return this.#dispatchWhenOld();

@@ -22,6 +22,8 @@ export class Slot {
   #closed = false;
   child: InferenceChild;
   state: 'starting' | 'idle' | 'busy' = 'starting';
+  /** Takes no batch although it may be idle: it makes an adapter ready. */
+  reserved = false;
   tokensPerSecond = 0;
   failures = 0;
 

@@ -6,6 +6,7 @@ import type { Prediction, PredictionList } from '../../schemas/predictions.js';
 import type { PredictionFilters } from '../../routes/predictions.js';
 import { type AdapterRef, createJudge, type Judge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
+import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
@@ -24,6 +25,7 @@ export interface Setup {
   readonly learning?: (judge: Judge) => Pick<Dependencies, 'corrections' | 'readiness'>;
   /** Where judgements are written besides `rows`. */
   readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
+  readonly registry?: Partial<Dependencies['registry']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -128,11 +130,27 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       events: unasked,
       ...setup.training,
     },
+    registry: { ...noRegistry, ...setup.registry },
+    adapterBytes: 100_000,
   };
 }
 
 const unasked = (): never => {
   throw new Error('this test does not train');
+};
+
+const absent = (): Promise<never> => Promise.reject(new Problem('not-found', 'there is none'));
+
+const noRegistry: Dependencies['registry'] = {
+  active: () => null,
+  etag: () => '"base"',
+  list: async () => ({ items: [], next_cursor: null }),
+  history: async () => ({ items: [], next_cursor: null }),
+  get: absent,
+  file: absent,
+  import: absent,
+  promote: absent,
+  rollback: absent,
 };
 
 export interface Answered {

@@ -106,6 +106,3 @@ function adapterDigest(modules: ReadonlyMap<string, LoraModule>, weights: Uint8A
   const canonical = [...modules].map(([module, { rank, scale }]) => [module, rank, scale]);
   return createHash('sha256').update(weights).update(JSON.stringify(canonical)).digest('hex');
 }
-
-const sortedEntries = (pattern: ReadonlyMap<string, number>): [string, number][] =>
-  [...pattern].toSorted(([a], [b]) => (a < b ? -1 : 1));

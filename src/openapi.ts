@@ -53,6 +53,7 @@ const describedOnly: Dependencies = {
     rollback: uncalled,
   },
   adapterBytes: 1,
+  comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

@@ -1,15 +1,16 @@
 /** The whole service put together: every part opened in the order it needs, and closed in the other. */
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { existsSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { uuidv7 } from 'uuidv7';
 import { buildApp } from './app.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.js';
 import { verifyLock } from './checkpoint/lock.js';
 import { linearModules } from './checkpoint/modules.js';
+import { type Comparisons, createComparisons } from './compare.js';
 import type { Config } from './config.js';
 import { type Database, openDatabase } from './db/database.js';
+import { idsOfNewestRun } from './db/training-run-rows.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
@@ -20,8 +21,11 @@ import { type JudgementRecord, createJudge } from './judge.js';
 import { labelMap } from './labels.js';
 import { openCorrections } from './corrections.js';
 import { createMetrics } from './metrics.js';
+import { prepareTrainingData } from './prepare.js';
 import { openRegistry, type Registry } from './registry.js';
 import { type Text, openText } from './text/text.js';
+import type { Training } from './train.js';
+import { openTrainingRuns, textFiles } from './train-open.js';
 
 export interface Service {
   /** Where it listens, with the port it was given. */
@@ -46,7 +50,8 @@ export async function serve(config: Config): Promise<Service> {
   };
   try {
     const parts = await openParts(config, checkpoint, closers);
-    const app = await application(config, { checkpoint, labels, ...parts });
+    const learning = await openLearning(config, { checkpoint, labels, ...parts }, closers);
+    const app = await application(config, { checkpoint, labels, ...parts, ...learning });
     closers.push(() => app.close());
     await app.listen({ host: config.host, port: config.port });
     return { url: addressOf(app, config.host), close };
@@ -60,7 +65,6 @@ interface Parts {
   readonly text: Text;
   readonly engine: Engine;
   readonly database: Database;
-  readonly registry: Registry;
 }
 
 async function openParts(config: Config, checkpoint: Checkpoint, closers: (() => Promise<void>)[]): Promise<Parts> {
@@ -69,30 +73,11 @@ async function openParts(config: Config, checkpoint: Checkpoint, closers: (() =>
   const { retentionDays: days, retentionMaxMb } = config;
   const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now };
   closers.push(keepRetention(database, retention));
-  const text = await openText(textFiles(config));
+  const text = await openText(textFiles(config, config.maxTokens));
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());
-  const registry = await openRegistry({ engine, database, base: baseOf(config, checkpoint), ...registryParts(config) });
-  return { database, text, engine, registry };
-}
-
-const baseOf = ({ model }: Config, { digest, config }: Checkpoint) => ({ name: path.basename(model), digest, config });
-
-const registryParts = ({ dataDir }: Config) => ({
-  dataDir,
-  newId: uuidv7,
-  now: Date.now,
-  latestComparison: async () => null,
-});
-
-function textFiles({ model, maxTokens }: Config) {
-  const tokenizerConfig = path.join(model, 'tokenizer_config.json');
-  return {
-    tokenizerPath: path.join(model, 'tokenizer.json'),
-    tokenizerConfigPath: existsSync(tokenizerConfig) ? tokenizerConfig : null,
-    maxTokens,
-  };
+  return { database, text, engine };
 }
 
 function engineOptions(config: Config): EngineOptions {
@@ -108,14 +93,60 @@ function engineOptions(config: Config): EngineOptions {
   };
 }
 
-interface Served extends Parts {
+type Labels = ReturnType<typeof labelMap>;
+
+interface Learning {
+  readonly registry: Registry;
+  readonly comparisons: Comparisons;
+  readonly training: Training;
+}
+
+interface LearningParts extends Parts {
   readonly checkpoint: Checkpoint;
-  readonly labels: ReturnType<typeof labelMap>;
+  readonly labels: Labels;
+}
+
+interface Served extends LearningParts, Learning {}
+
+/** Adapters, their comparison and their training: each asks the one before. */
+async function openLearning(
+  config: Config,
+  { database, text, engine, labels, checkpoint }: LearningParts,
+  closers: (() => Promise<void>)[],
+): Promise<Learning> {
+  const base = { name: path.basename(config.model), digest: checkpoint.digest, config: checkpoint.config };
+  const ids = { newId: uuidv7, now: Date.now };
+  const registryParts = { dataDir: config.dataDir, database, base, ...ids };
+  const registry: Registry = await openRegistry({
+    ...registryParts,
+    engine,
+    latestComparison: (newId, oldId) => latestVerdict(comparisons, newId, oldId),
+  });
+  const comparisons = createComparisons({
+    ...ids,
+    database,
+    text,
+    engine: { classify: registry.classify, status: () => engine.status() },
+    labels,
+    base,
+    adapters: registry,
+    reviews: () => prepareTrainingData(database),
+    monotonic: () => performance.now(),
+  });
+  closers.push(() => comparisons.close());
+  const training = await openTrainingRuns(config, { database, checkpoint, labels, registryParts, comparisons });
+  closers.push(() => training.close());
+  return { registry, comparisons, training };
+}
+
+async function latestVerdict(comparisons: Comparisons, newId: string, oldId: string | null) {
+  const found = await comparisons.latest(newId, oldId);
+  return found?.verdict == null ? null : { id: found.id, verdict: found.verdict };
 }
 
 async function application(
   config: Config,
-  { checkpoint, labels, text, engine, database, registry }: Served,
+  { checkpoint, labels, text, engine, database, registry, comparisons, training }: Served,
 ): Promise<FastifyInstance> {
   const metrics = createMetrics({ engine: () => engine.status() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
@@ -143,8 +174,9 @@ async function application(
     modelDigest: model.digest,
     now: Date.now,
     newId: uuidv7,
-    trained: async () => new Set<string>(),
+    trained: () => idsOfNewestRun(database.kysely, checkpoint.digest),
   });
+  learning.corrections.onStored(() => training.correctionsStored());
   const app = await buildApp(
     {
       judge,
@@ -157,6 +189,8 @@ async function application(
       activeAdapter: async () => (await registry.resolve('active')) ?? null,
       registry,
       adapterBytes: largestAdapter(checkpoint.config),
+      comparisons,
+      training,
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
         get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,

@@ -23,12 +23,6 @@ export interface TrainedAdapter {
   readonly recipe: Recipe;
 }
 
-export interface StartedComparison {
-  readonly id: string;
-  /** Resolves when it has ended, whatever its verdict. */
-  readonly ended: Promise<unknown>;
-}
-
 export interface RunnerOptions {
   readonly database: Pick<Database, 'run' | 'kysely'>;
   readonly checkpoint: Checkpoint;
@@ -43,8 +37,10 @@ export interface RunnerOptions {
   encode(pairs: readonly PairTexts[], maxTokens: number): Promise<readonly Encoded[]>;
   /** Stores the adapter durably and gives it its version. */
   keepAdapter(trained: TrainedAdapter): Promise<{ readonly id: string }>;
-  /** Compares the adapter with the active one. */
-  compare(comparison: { readonly adapter_id: string; readonly run_id: string }): Promise<StartedComparison>;
+  /** Puts a comparison of the adapter with the active one on its way. */
+  compare(comparison: { readonly adapter_id: string; readonly run_id: string }): Promise<{ readonly id: string }>;
+  /** Resolves when the comparison has ended, whatever its verdict. */
+  compared(id: string): Promise<unknown>;
   /** ISO 8601, UTC, milliseconds. */
   now(): string;
   readonly log: Log;
@@ -280,9 +276,16 @@ class Attempt {
 
   async #compare(adapter_id: string): Promise<void> {
     await this.#stage('comparing');
-    const { id, ended } = await this.#options.compare({ adapter_id, run_id: this.id });
+    await this.#unlessStopped(this.#options.compared(await this.#comparison(adapter_id)));
+  }
+
+  /** An attempt before this one may have started it already. */
+  async #comparison(adapter_id: string): Promise<string> {
+    const run = await findTrainingRun(this.#options.database.kysely, this.id);
+    if (run?.comparison_id != null) return run.comparison_id;
+    const { id } = await this.#options.compare({ adapter_id, run_id: this.id });
     await this.#note({ events: [{ type: 'comparison', comparison_id: id }], comparison_id: id });
-    await this.#unlessStopped(ended);
+    return id;
   }
 
   #hear(message: ProgressMessage): void {

@@ -38,7 +38,7 @@ export function contractFault(operationId: string, { status, headers, body }: An
 }
 
 function operation(operationId: string): Operation {
-  const operations = Object.values(openApi.paths).flatMap((path) => Object.values(path));
+  const operations = Object.values(openApi.paths).flatMap((methods) => Object.values(methods));
   const found = operations.find((one) => one.operationId === operationId);
   if (found === undefined) throw new Error(`openapi.yaml has no operation ${operationId}`);
   return found;

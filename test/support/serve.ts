@@ -26,6 +26,7 @@ export interface Setup {
   /** Where judgements are written besides `rows`. */
   readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
   readonly registry?: Partial<Dependencies['registry']>;
+  readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -132,6 +133,12 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
     },
     registry: { ...noRegistry, ...setup.registry },
     adapterBytes: 100_000,
+    comparisons: {
+      start: notHere,
+      list: async () => ({ items: [], next_cursor: null }),
+      get: notHere,
+      ...setup.comparisons,
+    },
   };
 }
 
@@ -151,6 +158,10 @@ const noRegistry: Dependencies['registry'] = {
   import: absent,
   promote: absent,
   rollback: absent,
+};
+
+const notHere = async (): Promise<never> => {
+  throw new Problem('not-found', 'there is no such thing in this setup');
 };
 
 export interface Answered {

@@ -26,7 +26,7 @@ export function logitsOf(ids: Int32Array): Float32Array {
   return logits;
 }
 
-export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp'> {
+export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget'> {
   readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
 }
 
@@ -54,5 +54,7 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
     },
     status: () => status,
     warmUp: async () => undefined,
+    hold: async () => undefined,
+    forget: () => undefined,
   };
 }

@@ -1,20 +1,18 @@
 /** Learning put together: reviews → training runs → adapters → shadow comparisons → promotion. */
 import path from 'node:path';
-import { registerAdapter } from '../adapters/registry.js';
-import { writeAdapter } from '../adapters/format.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { type Comparisons, createComparisons } from './compare.js';
 import type { Config } from './config.js';
 import { type OpenCorrections, openCorrections } from './corrections.js';
 import type { Database } from './db/database.js';
-import { readNewestRunCorrections } from './db/training-run-rows.js';
+import { idsOfNewestRun } from './db/training-run-rows.js';
 import type { Engine } from './engine/engine.js';
 import type { Judge } from './judge.js';
 import type { CheckpointLabel } from './labels.js';
 import { prepareTrainingData } from './prepare.js';
 import { type OpenRegistryParts, openRegistry, type Registry } from './registry.js';
 import type { Text } from './text/text.js';
-import { openTrainingRuns, type TrainingDoors } from './train-open.js';
+import { openTrainingRuns } from './train-open.js';
 import type { Training } from './train.js';
 
 export interface Log {
@@ -80,35 +78,18 @@ export interface Learning extends OpenCorrections {
 
 /** Corrections with the training that follows from them. Goes on with the runs that an earlier end left. */
 export async function openLearning(parts: LearningParts, adapters: Adapters, judge: Judge): Promise<Learning> {
-  const { config, checkpoint, labels, database, newId, now } = parts;
+  const { config, checkpoint, labels, database, newId, now, log } = parts;
   const corrections = openCorrections({
     database,
     judge,
     modelDigest: checkpoint.digest,
     now,
     newId,
-    trained: () => readNewestRunCorrections(database.kysely, checkpoint.digest),
+    trained: () => idsOfNewestRun(database.kysely, checkpoint.digest),
   });
-  const training = await openTrainingRuns(config, { checkpoint, labels, database, ...trainingDoors(parts, adapters) });
+  const registryParts = { dataDir: config.dataDir, database, base: baseOf(parts), newId, now };
+  const { comparisons } = adapters;
+  const training = await openTrainingRuns(config, { checkpoint, labels, database, registryParts, comparisons, log });
   corrections.corrections.onStored(() => training.correctionsStored());
   return { ...corrections, training };
-}
-
-function trainingDoors(parts: LearningParts, { comparisons }: Adapters): TrainingDoors {
-  const { database, log, now, newId } = parts;
-  const base = baseOf(parts);
-  return {
-    log,
-    prepare: (options) => prepareTrainingData(database, options),
-    keepAdapter: async ({ run_id, adapter, recipe }) => {
-      const settings = { ...recipe, base_model_name_or_path: base.name };
-      const files = writeAdapter(adapter.modules, adapter.head, settings);
-      const registryParts = { dataDir: parts.config.dataDir, database, base, newId, now };
-      return registerAdapter(registryParts, { ...files, origin: 'trained', run_id });
-    },
-    compare: async ({ adapter_id, run_id }) => {
-      const { id } = await comparisons.start({ old: 'active', new: adapter_id, run_id });
-      return { id, ended: comparisons.wait(id) };
-    },
-  };
 }

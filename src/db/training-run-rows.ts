@@ -226,7 +226,7 @@ export async function newestRun(db: Kysely<Schema>, base_digest: string): Promis
 }
 
 /** Ids of the corrections that the newest run of that base model knew: what is not among them is new. */
-export async function readNewestRunCorrections(db: Kysely<Schema>, base_digest: string): Promise<ReadonlySet<string>> {
+export async function idsOfNewestRun(db: Kysely<Schema>, base_digest: string): Promise<Set<string>> {
   const newest = await newestRun(db, base_digest);
   if (newest === undefined) return new Set();
   const rows = await db

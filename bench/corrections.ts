@@ -48,9 +48,9 @@ function* lines(): Generator<string> {
 /** Runs `action` beside probes; the slowest of them tells how long other requests may have waited. */
 async function probed<T>(url: string, action: () => Promise<T>) {
   const times: number[] = [];
-  let done = false;
+  const state = { done: false };
   const probes = (async () => {
-    while (!done) {
+    while (!state.done) {
       const start = performance.now();
       await (await fetch(`${url}/health/live`)).arrayBuffer();
       times.push(performance.now() - start);
@@ -58,7 +58,7 @@ async function probed<T>(url: string, action: () => Promise<T>) {
     }
   })();
   const start = performance.now();
-  const output = await action().finally(() => (done = true));
+  const output = await action().finally(() => (state.done = true));
   const seconds = (performance.now() - start) / 1000;
   await probes;
   times.sort((a, b) => a - b);

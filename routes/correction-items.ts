@@ -11,11 +11,11 @@ export type ReadItem<T> = { readonly value: T } | { readonly problem: Problem };
 /** Reads one value by `schema`, with the application's own validator. */
 export function readItem<T>(
   request: FastifyRequest,
-  schema: object,
+  schema: Record<string, unknown>,
   value: unknown,
   part: 'body' | 'headers' = 'body',
 ): ReadItem<T> {
-  const check = request.compileValidationSchema(schema as Record<string, unknown>, part);
+  const check = request.compileValidationSchema(schema, part);
   if (check(value)) return { value: value as T };
   const faults = (check.errors ?? []) as unknown as FastifySchemaValidationError[];
   return { problem: invalidRequest(faults, part) };

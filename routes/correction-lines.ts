@@ -1,6 +1,7 @@
 /** Corrections as JSON Lines, both ways, streamed. */
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { Ref } from '../schemas/common.js';
 import { CorrectionLine, ImportReport } from '../schemas/corrections.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
@@ -68,15 +69,17 @@ export const correctionLines: FastifyPluginAsyncTypebox<CorrectionLinesOptions> 
       // The body is a stream, its lines are checked one by one.
       attachValidation: true,
     },
-    async (request): Promise<ImportReport> => {
-      const { body } = request as { body: unknown };
-      const read = (value: unknown): Item => toItem(readItem<CorrectionLine>(request, LINE, value));
-      if (!(body instanceof Readable)) throw new Problem('invalid-request', 'the body is missing: send JSON Lines');
-      const report = await importLines(body, { corrections, key_id: null, read });
-      return { ...report, errors: [...report.errors] };
-    },
+    (request) => store(request, corrections),
   );
 };
+
+async function store(request: FastifyRequest, corrections: Pick<Corrections, 'store'>): Promise<ImportReport> {
+  const { body } = request;
+  const read = (value: unknown): Item => toItem(readItem<CorrectionLine>(request, LINE, value));
+  if (!(body instanceof Readable)) throw new Problem('invalid-request', 'the body is missing: send JSON Lines');
+  const report = await importLines(body, { corrections, key_id: null, read });
+  return { ...report, errors: [...report.errors] };
+}
 
 /** Some lines at a time: a write for each would cost more than the rows. */
 const LINES_PER_WRITE = 100;

@@ -25,11 +25,9 @@ export interface CorrectRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface CorrectResult {
-  readonly index: number;
-  readonly correction: Correction | null;
-  readonly error: ItemError | null;
-}
+export type CorrectResult = { readonly index: number } & (
+  { readonly correction: Correction; readonly error: null } | { readonly correction: null; readonly error: ItemError }
+);
 
 /** What an import learns of each line. */
 export type Stored = { readonly outcome: Outcome } | { readonly error: ItemError };
@@ -91,9 +89,9 @@ export function createCorrections(parts: CorrectionsParts): Corrections {
 const timeOf = ({ now }: CorrectionsParts): string => new Date(now()).toISOString();
 
 function toResult(result: StoreResult, index: number): CorrectResult {
-  return 'error' in result
-    ? { index, correction: null, error: result.error }
-    : { index, correction: result.correction, error: null };
+  if ('error' in result) return { index, correction: null, error: result.error };
+  if (result.correction === null) throw new Error('a stored correction came back without its row');
+  return { index, correction: result.correction, error: null };
 }
 
 /**

@@ -18,7 +18,7 @@ const engine = await realEngine(t);
 async function acknowledged(dataDir: string, stage: Stage | 'none'): Promise<{ told: string[]; signal: unknown }> {
   const child = fork(CHILD, [dataDir, stage], { execArgv: [], serialization: 'json' });
   const told: string[] = [];
-  child.on('message', (message) => told.push(String(message)));
+  child.on('message', (message) => told.push(message as string));
   const [, signal] = (await once(child, 'exit')) as [unknown, unknown];
   return { told, signal };
 }

@@ -119,6 +119,13 @@ function openComparisons(config: Config, { database, text, engine, labels, check
     base: { name: path.basename(config.model), digest: checkpoint.digest },
     adapters: baseOnly,
     reviews: noReviews,
+    gate: {
+      loss_percent: config.gateLossPercent,
+      alpha: config.gateAlpha,
+      lower_limit: config.gateLowerLimit,
+      least_rows: config.gateMinRows,
+      least_pages: config.gateMinPages,
+    },
     newId: uuidv7,
     now: Date.now,
     monotonic: () => performance.now(),

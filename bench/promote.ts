@@ -3,7 +3,7 @@
  * can answer: how soon the new adapter answers, and whether any request fails or is answered by another than it names.
  */
 import { openCheckpoint } from '../src/checkpoint/checkpoint.js';
-import { formOf, randomAdapter } from '../test/support/adapters.js';
+import { formOf, randomAdapter } from '../test/support/adapter-files.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { pairOf } from './support/pairs.js';
 import { startServer } from './support/server.js';

@@ -58,6 +58,7 @@ export async function openAdapters(parts: LearningParts): Promise<Adapters> {
     base,
     adapters: registry,
     reviews: () => prepareTrainingData(database),
+    gate: gateOf(parts.config),
     newId,
     now,
     monotonic,
@@ -65,6 +66,14 @@ export async function openAdapters(parts: LearningParts): Promise<Adapters> {
   });
   return { registry, comparisons };
 }
+
+const gateOf = (config: Config) => ({
+  loss_percent: config.gateLossPercent,
+  alpha: config.gateAlpha,
+  lower_limit: config.gateLowerLimit,
+  least_rows: config.gateMinRows,
+  least_pages: config.gateMinPages,
+});
 
 const baseOf = ({ config, checkpoint }: LearningParts) => ({
   name: path.basename(config.model),

@@ -282,7 +282,7 @@ class Attempt {
   /** An attempt before this one may have started it already. */
   async #comparison(adapter_id: string): Promise<string> {
     const run = await findTrainingRun(this.#options.database.kysely, this.id);
-    if (run?.comparison_id != null) return run.comparison_id;
+    if (run !== undefined && run.comparison_id !== null) return run.comparison_id;
     const { id } = await this.#options.compare({ adapter_id, run_id: this.id });
     await this.#note({ events: [{ type: 'comparison', comparison_id: id }], comparison_id: id });
     return id;

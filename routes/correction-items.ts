@@ -11,7 +11,7 @@ export type ReadItem<T> = { readonly value: T } | { readonly problem: Problem };
 /** Reads one value by `schema`, with the application's own validator. */
 export function readItem<T>(
   request: FastifyRequest,
-  schema: Record<string, unknown>,
+  schema: object,
   value: unknown,
   part: 'body' | 'headers' = 'body',
 ): ReadItem<T> {

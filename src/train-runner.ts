@@ -90,7 +90,7 @@ export function createRunner(options: RunnerOptions): Runner {
       next = await settle(options, attempt, await attempt.run(), () => closed);
       attempt = null;
     }
-    await forgetStates(options, fence.id, closed);
+    if (!closed) await forgetStates(options, fence.id);
   };
   const work = async (): Promise<void> => {
     await forgetEnded(options);
@@ -378,18 +378,18 @@ function placeOf(labels: readonly CheckpointLabel[], wanted: Label): number {
 
 const stateDirectory = (directory: string, id: string): string => path.join(directory, id);
 
-async function forgetStates({ directory }: RunnerOptions, id: string, kept: boolean): Promise<void> {
-  if (!kept) await rm(stateDirectory(directory, id), { recursive: true, force: true });
+/** Space is all that is lost when it fails. */
+async function forgetStates({ directory, log }: RunnerOptions, id: string): Promise<void> {
+  await rm(stateDirectory(directory, id), { recursive: true, force: true }).catch((error: unknown) =>
+    log.error({ err: error, run: id }, 'the saved states of a training run could not be removed'),
+  );
 }
 
 /** A service that was killed left the states of runs that have ended. */
-async function forgetEnded({ directory, database }: RunnerOptions): Promise<void> {
-  const ids = await readdir(directory).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+async function forgetEnded(options: RunnerOptions): Promise<void> {
+  const ids = await readdir(options.directory).catch((): string[] => []);
   for (const id of ids) {
-    const run = await findTrainingRun(database.kysely, id);
-    if (run?.ended_at !== null) await rm(stateDirectory(directory, id), { recursive: true, force: true });
+    const run = await findTrainingRun(options.database.kysely, id);
+    if (run?.ended_at !== null) await forgetStates(options, id);
   }
 }

@@ -100,9 +100,9 @@ function verdictOf(sizes: readonly Rule[], quality: readonly Rule[]): Verdict {
 function lackingOf(rules: readonly Rule[]): NonNullable<Decision['lacking']> {
   const of = (name: SetName): Lacking => {
     const open = rules.flatMap(({ set, lacking }) => (set === name && lacking !== null ? [lacking] : []));
-    const rows = open.map((lacking) => lacking.rows);
+    const known = open.flatMap(({ rows }) => (rows === null ? [] : [rows]));
     return {
-      rows: rows.includes(null) ? null : Math.max(0, ...rows.map(Number)),
+      rows: open.length > 0 && known.length === 0 ? null : Math.max(0, ...known),
       pages: Math.max(0, ...open.map(({ pages }) => pages)),
     };
   };

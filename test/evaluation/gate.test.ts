@@ -170,6 +170,7 @@ const LACKING: [string, Given, Given, (number | null)[]][] = [
   ['nothing broken of 40: 59 are needed', GOOD, { n: 40 }, [0, 19]],
   ['20 rows are needed of each', { n: 3, fixed: 3 }, { n: 59 }, [17, 0]],
   ['6 fixed against 2 need two and a half times as many', { n: 40, fixed: 6, broken: 2 }, { n: 59 }, [60, 0]],
+  ['a size that lacks is told, whatever else cannot be', GOOD, { n: 5, broken: 1, interval: null }, [0, 15]],
   // A lower limit 0.04 below −0.02 has to come to 0.03 below it: (4 / 3)² as many rows.
   [
     'an interval narrows with the root',
@@ -186,6 +187,14 @@ t.test('it says how many more held-out reviews would decide', async (t) => {
     for (const [at, wanted] of rows.entries())
       t.ok(Math.abs((found[at] ?? -99) - (wanted ?? 0)) <= 1, `${what}: ${JSON.stringify(found)}`);
   }
+});
+
+t.test('where nobody can tell how many, no number is named', async (t) => {
+  const decision = judge(GOOD, { n: 100, broken: 2, fixed: 1, interval: null });
+  t.match(decision, {
+    verdict: 'not_enough_data',
+    lacking: { corrections: { rows: 0 }, confirmations: { rows: null } },
+  });
 });
 
 t.test('limits can be set', async (t) => {

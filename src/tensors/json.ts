@@ -1,4 +1,4 @@
-/** JSON from strangers: valid UTF-8, no duplicate key, objects as Maps so that no name means anything to JavaScript. */
+/** JSON from strangers: valid UTF-8, no duplicate key, no deep nesting, objects as Maps so that no name means anything to JavaScript. */
 
 type Fail = (reason: string) => Error;
 
@@ -6,7 +6,7 @@ type Fail = (reason: string) => Error;
 export function parseStrictJson(bytes: Uint8Array, fail: Fail): unknown {
   const text = decode(bytes, fail);
   const value = parse(text, fail);
-  refuseDuplicateKeys(text, fail);
+  checkStructure(text, fail);
   return mapped(value);
 }
 
@@ -32,19 +32,27 @@ function mapped(value: unknown): unknown {
   return new Map(Object.entries(value).map(([key, member]) => [key, mapped(member)]));
 }
 
+/** What is read here nests four levels at most; every level more costs stack. */
+const DEEPEST = 64;
 const STRING_OR_BRACKET = /"(?:[^"\\]|\\.)*"|[{}[\]]/g;
-const KEY_FOLLOWS = /^\s*:/;
+const COLON = /\s*:/y;
 
 /** `text` is known to parse, so a string followed by a colon is a key of the innermost open object. */
-function refuseDuplicateKeys(text: string, fail: Fail): void {
+function checkStructure(text: string, fail: Fail): void {
   const open: Set<string>[] = [];
   for (const { 0: token, index } of text.matchAll(STRING_OR_BRACKET)) {
-    if (token === '{' || token === '[') open.push(new Set());
-    else if (token === '}' || token === ']') open.pop();
-    else if (KEY_FOLLOWS.test(text.slice(index + token.length, index + token.length + 64))) {
+    if (token === '{' || token === '[') {
+      if (open.push(new Set()) > DEEPEST) throw fail(`it is nested deeper than ${DEEPEST} levels`);
+    } else if (token === '}' || token === ']') open.pop();
+    else if (colonAt(text, index + token.length)) {
       const key = JSON.parse(token) as string;
       if (open.at(-1)?.has(key)) throw fail(`key ${JSON.stringify(key)} stands twice`);
       open.at(-1)?.add(key);
     }
   }
+}
+
+function colonAt(text: string, position: number): boolean {
+  COLON.lastIndex = position;
+  return COLON.test(text);
 }

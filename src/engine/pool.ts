@@ -82,9 +82,13 @@ export class InferencePool implements Engine {
     this.#loaded.add(digest);
   }
 
-  /** One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. */
+  /**
+   * One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. A child
+   * that still starts is told too but not waited for: it takes no batch before it has done what it was told.
+   */
   async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
-    for (const slot of this.#slots) {
+    for (const { child } of this.#slots.filter(({ state }) => state === 'starting')) void child.hold(digest, tensors);
+    for (const slot of this.#slots.filter(({ state }) => state !== 'starting')) {
       slot.reserved = this.#slots.length > 1;
       await slot.child.hold(digest, tensors);
       slot.reserved = false;

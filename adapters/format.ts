@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
 import { LAYER_LINEARS, type LayerLinear, layerModule, linearShape } from '../src/checkpoint/names.js';
 import { toFloat32 } from '../src/tensors/dtype.js';
+import { shown } from '../src/tensors/json.js';
 import { ADAPTER_LIMITS, SafetensorsError, type TensorEntry, parseTensorFile } from '../src/tensors/safetensors.js';
 import type { Adapter, LoraModule } from './adapter.js';
 import { HEAD_BIAS, HEAD_WEIGHT, loraName } from './names.js';
@@ -58,7 +59,10 @@ function loraModule(
   const [out, inner] = linearShape(base, linear);
   const a = file.take(nameA, [rank, inner]);
   const b = file.take(nameB, [out, rank]);
-  return [[module, { linear, rank, scale: alpha / (config.use_rslora ? Math.sqrt(rank) : rank), a, b }]];
+  const scale = alpha / (config.use_rslora ? Math.sqrt(rank) : rank);
+  if (!b.every((x) => Number.isFinite(Math.fround(x * scale))))
+    throw refused(`tensor ${nameB} times ${scale} is not finite`);
+  return [[module, { linear, rank, scale, a, b }]];
 }
 
 /** Hands out each tensor once, checked; what is left at the end is refused. */
@@ -94,7 +98,7 @@ class Reader {
 
   refuseRest(): void {
     const [name] = this.#rest.keys();
-    if (name !== undefined) throw refused(`unexpected tensor ${JSON.stringify(name)}`);
+    if (name !== undefined) throw refused(`unexpected tensor ${shown(name)}`);
   }
 }
 

@@ -2,7 +2,7 @@
  * adapter_config.json as PEFT reads and writes it (peft, tuners/lora/config.py). What would change the answer and is not
  * supported is refused by name; keys that only steer training or loading elsewhere are let pass.
  */
-import { parseStrictJson } from '../src/tensors/json.js';
+import { parseStrictJson, shown } from '../src/tensors/json.js';
 
 /** An adapter that cannot be used: the message names the key or the tensor. */
 export class AdapterError extends Error {
@@ -31,8 +31,6 @@ const HEAD_NAMES = ['classifier', 'score'];
 
 type Json = ReadonlyMap<string, unknown>;
 const fail = (reason: string): AdapterError => new AdapterError(`adapter_config.json: ${reason}`);
-const shown = (value: unknown): string =>
-  JSON.stringify(value instanceof Map ? Object.fromEntries(value) : value) ?? 'missing';
 
 /** Absent, null, false and empty all mean "not used". */
 const unused = (value: unknown): boolean =>
@@ -41,6 +39,9 @@ const unused = (value: unknown): boolean =>
   value === false ||
   (value instanceof Map && value.size === 0) ||
   (Array.isArray(value) && value.length === 0);
+
+/** Ways to begin that leave the base model's weights as they are: the others (PiSSA, OLoRA, LoftQ …) change them at load. */
+const INITIALISATIONS = [true, false, 'gaussian', 'orthogonal', 'eva', null, undefined] as const;
 
 /** Keys whose use would change what the adapter computes. */
 const UNSUPPORTED = [
@@ -71,6 +72,7 @@ export function parsePeftConfig(bytes: Uint8Array): PeftConfig {
   for (const key of UNSUPPORTED)
     if (!unused(json.get(key))) throw fail(`${key} is ${shown(json.get(key))}; it is not supported`);
   checkModulesToSave(json.get('modules_to_save'));
+  oneOf(json, 'init_lora_weights', INITIALISATIONS);
   return Object.freeze({
     r: rank(json.get('r') ?? 8, 'r'),
     lora_alpha: alpha(json.get('lora_alpha') ?? 8, 'lora_alpha'),

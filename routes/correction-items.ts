@@ -15,7 +15,7 @@ export function readItem<T>(
   value: unknown,
   part: 'body' | 'headers' = 'body',
 ): ReadItem<T> {
-  const check = request.compileValidationSchema(schema as Record<string, unknown>, part);
+  const check = request.compileValidationSchema(schema, part);
   if (check(value)) return { value: value as T };
   const faults = (check.errors ?? []) as unknown as FastifySchemaValidationError[];
   return { problem: invalidRequest(faults, part) };

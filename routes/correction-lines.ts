@@ -1,12 +1,14 @@
 /** Corrections as JSON Lines, both ways, streamed. */
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { Ref } from '../schemas/common.js';
 import { CorrectionLine, ImportReport } from '../schemas/corrections.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import type { Corrections, Item } from '../src/correct.js';
 import { Problem } from '../src/errors.js';
 import { importLines } from '../src/import-corrections.js';
+import { LONGEST_BODY_MS } from './wire/body-time.js';
 import { readItem, toItem } from './correction-items.js';
 
 export interface CorrectionLinesOptions {
@@ -18,9 +20,6 @@ export interface CorrectionLinesOptions {
 
 const LINES = 'application/x-ndjson';
 const LINE_TYPES = [LINES, 'application/jsonl'];
-
-/** A large import takes longer to send than any other request may. */
-const IMPORT_TIMEOUT_MS = 60 * 60 * 1000;
 
 const LINE = Ref(CorrectionLine);
 
@@ -54,7 +53,7 @@ export const correctionLines: FastifyPluginAsyncTypebox<CorrectionLinesOptions> 
   app.post(
     '/corrections/import',
     {
-      config: { bodyTimeoutMs: IMPORT_TIMEOUT_MS },
+      config: { bodyTimeoutMs: LONGEST_BODY_MS },
       schema: {
         operationId: 'importCorrections',
         summary: 'Store corrections from JSON Lines',
@@ -70,15 +69,17 @@ export const correctionLines: FastifyPluginAsyncTypebox<CorrectionLinesOptions> 
       // The body is a stream, its lines are checked one by one.
       attachValidation: true,
     },
-    async (request): Promise<ImportReport> => {
-      const { body } = request as { body: unknown };
-      const read = (value: unknown): Item => toItem(readItem<CorrectionLine>(request, LINE, value));
-      if (!(body instanceof Readable)) throw new Problem('invalid-request', 'the body is missing: send JSON Lines');
-      const report = await importLines(body, { corrections, key_id: null, read });
-      return { ...report, errors: [...report.errors] };
-    },
+    (request) => store(request, corrections),
   );
 };
+
+async function store(request: FastifyRequest, corrections: Pick<Corrections, 'store'>): Promise<ImportReport> {
+  const { body } = request;
+  const read = (value: unknown): Item => toItem(readItem<CorrectionLine>(request, LINE, value));
+  if (!(body instanceof Readable)) throw new Problem('invalid-request', 'the body is missing: send JSON Lines');
+  const report = await importLines(body, { corrections, key_id: null, read });
+  return { ...report, errors: [...report.errors] };
+}
 
 /** Some lines at a time: a write for each would cost more than the rows. */
 const LINES_PER_WRITE = 100;

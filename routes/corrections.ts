@@ -66,7 +66,8 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
       const results = await use.correct({ items, key_id: null, idempotency, signal: clientSignal(reply) });
       if (several) return reply.code(200).send({ results: results.map(toWire) });
       const [only] = results;
-      if (only?.correction == null) throw toProblem(only?.error);
+      if (only === undefined) throw new Problem('internal', 'one correction has no result');
+      if (only.error !== null) throw toProblem(only.error);
       return reply.code(201).send(only.correction);
     },
   );
@@ -142,9 +143,8 @@ function readKey(request: FastifyRequest): CorrectRequest['idempotency'] {
   return key === undefined ? undefined : { key, body_sha256: digest(request.body) };
 }
 
-function toProblem(error: ItemError | null | undefined): Problem {
-  if (error == null) return new Problem('internal', 'one correction has neither a row nor an error');
-  return new Problem(error.code, error.detail, { errors: error.errors });
+function toProblem({ code, detail, errors }: ItemError): Problem {
+  return new Problem(code, detail, { errors });
 }
 
 function toWire({ index, correction, error }: Awaited<ReturnType<Corrections['correct']>>[number]) {

@@ -14,6 +14,7 @@ import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
 import { readiness, type ReadinessOptions } from './readiness.js';
 import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
+import { shadowComparisons, type ShadowComparisonsOptions } from './shadow-comparisons.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -27,7 +28,8 @@ export type RouteOptions = NliOptions &
   CorrectionLinesOptions &
   ReadinessOptions &
   AdaptersOptions &
-  TrainingRunsOptions;
+  TrainingRunsOptions &
+  ShadowComparisonsOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -39,6 +41,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(readiness, options);
   await app.register(adapters, options);
   await app.register(trainingRuns, options);
+  await app.register(shadowComparisons, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

@@ -30,6 +30,17 @@ import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
 import { Readiness } from './readiness.js';
 import { trainingRunComponents } from './training-runs.js';
+import {
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  Flip,
+  GateRule,
+  ShadowComparison,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparisonRequest,
+} from './shadow-comparisons.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -71,4 +82,13 @@ export const components: readonly TSchema[] = [
   PromoteRequest,
   RollbackRequest,
   ...trainingRunComponents,
+  ShadowComparisonRequest,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparison,
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  GateRule,
+  Flip,
 ];

@@ -20,6 +20,15 @@ export function integer(least: number, most: number): Reader<number> {
   };
 }
 
+/** A decimal number between `least` and `most`, both included. */
+export function decimal(least: number, most: number): Reader<number> {
+  return (text) => {
+    const value = /^-?\d{1,15}(?:\.\d{1,15})?$/.test(text) ? Number(text) : NaN;
+    if (value >= least && value <= most) return value;
+    throw new Unexpected(`a number from ${least} to ${most}`);
+  };
+}
+
 /** One of a few words. */
 export function oneOf<const W extends string>(...words: readonly W[]): Reader<W> {
   return (text) => {

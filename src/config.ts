@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import {
   databaseUrl,
+  decimal,
   filePath,
   hostName,
   httpUrl,
@@ -178,6 +179,41 @@ export const SETTINGS = {
     told: 'one for each available core, as far as a batch can be shared out',
     help: 'processes of lowest priority that compute the gradients of a training run; the adapter is the same for any number',
     example: '1',
+  },
+  gateLossPercent: {
+    name: 'ERRATA_GATE_LOSS_PERCENT',
+    read: decimal(0, 100),
+    fallback: '2',
+    help: 'shadow comparisons: hundredths of the held-out rows that a new adapter may lose, net, over all and over confirmations',
+    example: '1',
+  },
+  gateAlpha: {
+    name: 'ERRATA_GATE_ALPHA',
+    read: decimal(0.0001, 0.5),
+    fallback: '0.05',
+    help: 'shadow comparisons: largest p of the exact McNemar test at which more corrections fixed than broken is no chance',
+    example: '0.01',
+  },
+  gateLowerLimit: {
+    name: 'ERRATA_GATE_LOWER_LIMIT',
+    read: decimal(-1, 0),
+    fallback: '-0.05',
+    help: 'shadow comparisons: least one-sided 95 % lower limit of the difference of accuracies on confirmations',
+    example: '-0.03',
+  },
+  gateMinRows: {
+    name: 'ERRATA_GATE_MIN_ROWS',
+    read: integer(1, 1_000_000),
+    fallback: '20',
+    help: 'shadow comparisons: fewer held-out corrections or confirmations decide nothing',
+    example: '50',
+  },
+  gateMinPages: {
+    name: 'ERRATA_GATE_MIN_PAGES',
+    read: integer(2, 1_000_000),
+    fallback: '10',
+    help: 'shadow comparisons: held-out corrections or confirmations of fewer pages decide nothing',
+    example: '25',
   },
   logLevel: {
     name: 'ERRATA_LOG_LEVEL',

@@ -4,7 +4,9 @@ import { type CorrectionInput, formOf, inputFault, itemError } from './db/correc
 import { findJudgements, judgementOf } from './db/correction-lookup.js';
 import type { Correction, ItemError } from './db/correction-rows.js';
 import { findAnswer, type IdempotentRequest } from './db/idempotency.js';
-import type { Draft, Original, Outcome, StoreResult } from './db/store-corrections.js';
+import type { Draft, Original } from './db/correction-draft.js';
+import type { Outcome } from './db/correction-ledger.js';
+import type { StoreResult } from './db/store-corrections.js';
 import { Problem } from './errors.js';
 import type { Judge, JudgeAnswer, Judgement } from './judge.js';
 import { LIMITS } from './limits.js';
@@ -23,11 +25,9 @@ export interface CorrectRequest {
   readonly signal?: AbortSignal;
 }
 
-export interface CorrectResult {
-  readonly index: number;
-  readonly correction: Correction | null;
-  readonly error: ItemError | null;
-}
+export type CorrectResult = { readonly index: number } & (
+  { readonly correction: Correction; readonly error: null } | { readonly correction: null; readonly error: ItemError }
+);
 
 /** What an import learns of each line. */
 export type Stored = { readonly outcome: Outcome } | { readonly error: ItemError };
@@ -89,9 +89,9 @@ export function createCorrections(parts: CorrectionsParts): Corrections {
 const timeOf = ({ now }: CorrectionsParts): string => new Date(now()).toISOString();
 
 function toResult(result: StoreResult, index: number): CorrectResult {
-  return 'error' in result
-    ? { index, correction: null, error: result.error }
-    : { index, correction: result.correction, error: null };
+  if ('error' in result) return { index, correction: null, error: result.error };
+  if (result.correction === null) throw new Error('a stored correction came back without its row');
+  return { index, correction: result.correction, error: null };
 }
 
 /**
@@ -137,7 +137,7 @@ async function store(parts: CorrectionsParts, items: readonly Item[], options: S
     return { id: parts.newId(), created_at, input: item, judged: original };
   });
   const { key_id, request, rows } = options;
-  return await parts.database.run('storeCorrections', { items: drafts, key_id, request, rows });
+  return await parts.database.run('storeCorrections', { items: drafts, key_id, request, rows, at: created_at });
 }
 
 type Judged = Map<number, Original | { readonly error: ItemError }>;

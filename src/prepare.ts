@@ -10,7 +10,7 @@ import {
   type TrainingRow,
   withdrawnIds,
 } from './db/training-data.js';
-import { MIN_CONFIDENCE, usability } from './db/usability.js';
+import { byPair, MIN_CONFIDENCE, usabilityOfPair, type WhyNot } from './db/usability.js';
 import { nearAny } from './evaluation/near-duplicates.js';
 import { decideSides, type Group } from './evaluation/split.js';
 
@@ -85,6 +85,19 @@ function candidate(row: ScannedCorrection): Candidate {
   };
 }
 
+async function reasonsOf(
+  rows: readonly ScannedCorrection[],
+  minConfidence: number,
+  pause: Pause,
+): Promise<Map<string, WhyNot | null>> {
+  const reasons = new Map<string, WhyNot | null>();
+  for (const pair of byPair(rows).values()) {
+    await pause();
+    for (const [id, reason] of usabilityOfPair(pair, minConfidence)) reasons.set(id, reason);
+  }
+  return reasons;
+}
+
 interface Sifted {
   readonly candidates: Candidate[];
   readonly left_out: LeftOut[];
@@ -96,7 +109,7 @@ async function sift(
   exclude: ReadonlySet<string>,
   pause: Pause,
 ): Promise<Sifted> {
-  const reasons = usability(rows, minConfidence);
+  const reasons = await reasonsOf(rows, minConfidence, pause);
   const sifted: Sifted = { candidates: [], left_out: [] };
   for (const row of rows) {
     await pause();
@@ -108,13 +121,13 @@ async function sift(
   return sifted;
 }
 
-/** Rows by group, counted by what is to be balanced: each label, among corrections and among confirmations. */
+/** Rows by group, counted by what is to be balanced: labels, labels of corrections and of confirmations, and all. */
 function groupsOf(candidates: readonly Candidate[]): Group[] {
   const groups = new Map<string, Record<string, number>>();
   for (const { group_key, kind, correct_label } of candidates) {
     const strata = groups.get(group_key) ?? {};
-    const stratum = `${kind}:${correct_label}`;
-    strata[stratum] = (strata[stratum] ?? 0) + 1;
+    for (const stratum of ['all', correct_label, `${kind}:${correct_label}`])
+      strata[stratum] = (strata[stratum] ?? 0) + 1;
     groups.set(group_key, strata);
   }
   return [...groups].map(([key, strata]) => ({ key, strata }));

@@ -4,40 +4,63 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { uuidv7 } from 'uuidv7';
+import { writeAdapter } from '../adapters/format.js';
+import { registerAdapter, type RegistryParts } from '../adapters/registry.js';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
+import type { Comparisons } from './compare.js';
 import type { Config } from './config.js';
 import type { Database } from './db/database.js';
 import type { CheckpointLabel } from './labels.js';
 import { packageVersion } from './package.js';
+import { prepareTrainingData } from './prepare.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
 import { type Encoded, openText, type PairTexts } from './text/text.js';
 import { createTraining, type Training, type TrainingOptions } from './train.js';
+import type { TrainedAdapter } from './train-runner.js';
 
-/** What other parts of the service do for training. */
-export type TrainingDoors = Pick<TrainingOptions, 'prepare' | 'keepAdapter' | 'compare' | 'log'>;
-
-export interface TrainingParts extends TrainingDoors {
+export interface TrainingParts {
   readonly checkpoint: Checkpoint;
   readonly labels: readonly CheckpointLabel[];
   readonly database: Pick<Database, 'run' | 'kysely'>;
+  /** Where adapters are kept. */
+  readonly registryParts: RegistryParts;
+  readonly comparisons: Pick<Comparisons, 'start' | 'wait'>;
+  readonly log?: TrainingOptions['log'];
 }
+
+const SILENT = { info: () => undefined, error: () => undefined };
 
 /** Opens the use case on the served model. Rejects with an Error that names errata.json and the key that is wrong in it. */
 export async function openTrainingRuns(config: Config, parts: TrainingParts): Promise<Training> {
   const { model, maxTokens, dataDir, trainAfter, trainingChildren } = config;
+  const { checkpoint, labels, database, registryParts, comparisons, log = SILENT } = parts;
   return createTraining({
-    ...parts,
-    model: path.basename(model),
+    checkpoint,
+    labels,
+    database,
+    log,
+    model: registryParts.base.name,
     recipe: layered({ max_tokens: maxTokens }, await folderRecipe(model, maxTokens)),
     maxTokens,
     trainAfter,
     code_version: packageVersion(),
     directory: path.join(dataDir, 'runs'),
     children: trainingChildren ?? availableParallelism(),
+    prepare: (options) => prepareTrainingData(database, options),
     encode: (pairs, most) => encodePairs(textFiles(config, most), pairs),
+    keepAdapter: (trained) => keepAdapter(registryParts, trained),
+    compare: ({ adapter_id, run_id }) => comparisons.start({ old: 'active', new: adapter_id, run_id }),
+    compared: (id) => comparisons.wait(id),
     now: () => new Date().toISOString(),
     newId: uuidv7,
   });
+}
+
+function keepAdapter(parts: RegistryParts, { run_id, adapter, recipe }: TrainedAdapter) {
+  const { r, lora_alpha, lora_dropout } = recipe;
+  const settings = { r, lora_alpha, lora_dropout, base_model_name_or_path: parts.base.name };
+  const files = writeAdapter(adapter.modules, adapter.head, settings);
+  return registerAdapter(parts, { ...files, origin: 'trained', run_id });
 }
 
 /** `training` of the model folder's errata.json: the learning rate belongs to the base. */

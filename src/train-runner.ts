@@ -23,12 +23,6 @@ export interface TrainedAdapter {
   readonly recipe: Recipe;
 }
 
-export interface StartedComparison {
-  readonly id: string;
-  /** Resolves when it has ended, whatever its verdict. */
-  readonly ended: Promise<unknown>;
-}
-
 export interface RunnerOptions {
   readonly database: Pick<Database, 'run' | 'kysely'>;
   readonly checkpoint: Checkpoint;
@@ -43,8 +37,10 @@ export interface RunnerOptions {
   encode(pairs: readonly PairTexts[], maxTokens: number): Promise<readonly Encoded[]>;
   /** Stores the adapter durably and gives it its version. */
   keepAdapter(trained: TrainedAdapter): Promise<{ readonly id: string }>;
-  /** Compares the adapter with the active one. */
-  compare(comparison: { readonly adapter_id: string; readonly run_id: string }): Promise<StartedComparison>;
+  /** Puts a comparison of the adapter with the active one on its way. */
+  compare(comparison: { readonly adapter_id: string; readonly run_id: string }): Promise<{ readonly id: string }>;
+  /** Resolves when the comparison has ended, whatever its verdict. */
+  compared(id: string): Promise<unknown>;
   /** ISO 8601, UTC, milliseconds. */
   now(): string;
   readonly log: Log;
@@ -83,6 +79,8 @@ export function createRunner(options: RunnerOptions): Runner {
   let attempt: Attempt | null = null;
   let closed = false;
   let retry: NodeJS.Timeout | undefined;
+  /** Somebody may have put a run into the queue since it was looked at last. */
+  let asked = false;
 
   const see = async (fence: Fence): Promise<void> => {
     let next: Fence | null = fence;
@@ -92,26 +90,30 @@ export function createRunner(options: RunnerOptions): Runner {
       next = await settle(options, attempt, await attempt.run(), () => closed);
       attempt = null;
     }
-    await forgetStates(options, fence.id, closed);
+    if (!closed) await forgetStates(options, fence.id);
   };
   const work = async (): Promise<void> => {
     await forgetEnded(options);
     while (!closed) {
+      asked = false;
       const next: Fence | null = (await recovered(options)) ?? (await begun(options));
-      if (next === null) return;
-      await see(next);
+      if (next !== null) await see(next);
+      else if (!asked) return;
     }
   };
   const pump = (): void => {
+    asked = true;
     if (closed || working !== null) return;
     clearTimeout(retry);
+    retry = undefined;
     working = work()
       .catch((error: unknown) => {
         options.log.error({ err: error }, 'training runs cannot go on at the moment');
         retry = setTimeout(pump, STORAGE_RETRY_MS).unref();
       })
-      .finally(() => {
+      .then(() => {
         working = null;
+        if (asked && retry === undefined) pump();
       });
   };
   return {
@@ -274,9 +276,16 @@ class Attempt {
 
   async #compare(adapter_id: string): Promise<void> {
     await this.#stage('comparing');
-    const { id, ended } = await this.#options.compare({ adapter_id, run_id: this.id });
+    await this.#unlessStopped(this.#options.compared(await this.#comparison(adapter_id)));
+  }
+
+  /** An attempt before this one may have started it already. */
+  async #comparison(adapter_id: string): Promise<string> {
+    const run = await findTrainingRun(this.#options.database.kysely, this.id);
+    if (run !== undefined && run.comparison_id !== null) return run.comparison_id;
+    const { id } = await this.#options.compare({ adapter_id, run_id: this.id });
     await this.#note({ events: [{ type: 'comparison', comparison_id: id }], comparison_id: id });
-    await this.#unlessStopped(ended);
+    return id;
   }
 
   #hear(message: ProgressMessage): void {
@@ -369,18 +378,18 @@ function placeOf(labels: readonly CheckpointLabel[], wanted: Label): number {
 
 const stateDirectory = (directory: string, id: string): string => path.join(directory, id);
 
-async function forgetStates({ directory }: RunnerOptions, id: string, kept: boolean): Promise<void> {
-  if (!kept) await rm(stateDirectory(directory, id), { recursive: true, force: true });
+/** Space is all that is lost when it fails. */
+async function forgetStates({ directory, log }: RunnerOptions, id: string): Promise<void> {
+  await rm(stateDirectory(directory, id), { recursive: true, force: true }).catch((error: unknown) =>
+    log.error({ err: error, run: id }, 'the saved states of a training run could not be removed'),
+  );
 }
 
 /** A service that was killed left the states of runs that have ended. */
-async function forgetEnded({ directory, database }: RunnerOptions): Promise<void> {
-  const ids = await readdir(directory).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+async function forgetEnded(options: RunnerOptions): Promise<void> {
+  const ids = await readdir(options.directory).catch((): string[] => []);
   for (const id of ids) {
-    const run = await findTrainingRun(database.kysely, id);
-    if (run?.ended_at !== null) await rm(stateDirectory(directory, id), { recursive: true, force: true });
+    const run = await findTrainingRun(options.database.kysely, id);
+    if (run?.ended_at !== null) await forgetStates(options, id);
   }
 }

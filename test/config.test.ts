@@ -37,6 +37,11 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     queueTokens: 262_144,
     batchTokens: null,
     batchAgeMs: 2,
+    gateLossPercent: 2,
+    gateAlpha: 0.05,
+    gateLowerLimit: -0.05,
+    gateMinRows: 20,
+    gateMinPages: 10,
     logLevel: 'info',
   });
 });
@@ -96,6 +101,9 @@ t.test('a value out of range or shape is a fault that names its variable', async
     ERRATA_QUEUE_TOKENS: ['1', '511'],
     ERRATA_BATCH_TOKENS: ['AUTO', '1'],
     ERRATA_BATCH_AGE_MS: ['1001', '2.5'],
+    ERRATA_GATE_LOSS_PERCENT: ['-1', '101', '2%', '1e1', '.5'],
+    ERRATA_GATE_LOWER_LIMIT: ['0.01', '-1.1', '--1'],
+    ERRATA_GATE_MIN_PAGES: ['1', '10.5'],
     ERRATA_LOG_LEVEL: ['verbose'],
   };
   for (const [name, texts] of Object.entries(cases)) {

@@ -62,6 +62,16 @@ const HOUSE: readonly Imports[] = [
     refused: ['../judge.js', '../db/database.js', 'onnxruntime-node', '@huggingface/tokenizers', '../../routes/nli.js'],
   },
   {
+    file: 'src/evaluation/gate.ts',
+    allowed: ['./report.js', '../labels.js', 'node:crypto'],
+    refused: ['../db/database.js', '../engine/engine.js', '../compare.js', 'kysely', 'typebox'],
+  },
+  {
+    file: 'src/pages/page.ts',
+    allowed: ['./style.js', '../evaluation/report.js', '../compare.js', '../judge.js'],
+    refused: ['../db/database.js', '../engine/engine.js', '../../routes/nli.js', 'fastify'],
+  },
+  {
     file: 'adapters/peft.ts',
     allowed: ['../src/db/database.js', '../src/tensors/safetensors.js', '../src/errors.js'],
     refused: ['../src/engine/engine.js', '../src/judge.js', '../routes/nli.js'],

@@ -30,14 +30,14 @@ export interface CorrectionInput {
   readonly content_sha256?: string;
 }
 
+const given = (value: unknown): boolean => value !== undefined && value !== null;
+
 export type Form = 'restored' | 'prediction' | 'pair_id' | 'full';
 
 export function formOf(input: CorrectionInput): Form {
   if (input.id !== undefined) return 'restored';
-  if (input.prediction_id != null) return 'prediction';
-  return input.premise === undefined && input.nli_hypothesis === undefined && input.pair_id != null
-    ? 'pair_id'
-    : 'full';
+  if (given(input.prediction_id)) return 'prediction';
+  return input.premise === undefined && input.nli_hypothesis === undefined && given(input.pair_id) ? 'pair_id' : 'full';
 }
 
 export function itemError(code: ProblemCode, pointer: string, detail: string): ItemError {
@@ -65,26 +65,8 @@ function originalFault({ original_label, original_confidence }: CorrectionInput)
 }
 
 function recordFault(input: CorrectionInput, names: readonly (typeof OF_THE_RECORD)[number][], by: string) {
-  const given = names.find((name) => input[name] != null);
-  return given === undefined ? null : wrong(`/${given}`, `comes from the record when a ${by} is given: leave it out`);
-}
-
-/** What no schema tells: members that do not go together, and empty texts. */
-export function inputFault(input: CorrectionInput): ItemError | null {
-  switch (formOf(input)) {
-    case 'prediction':
-      return recordFault(input, OF_THE_RECORD, 'prediction_id');
-    case 'pair_id':
-      return recordFault(input, ['original_label', 'original_confidence'], 'pair_id');
-    case 'restored':
-      return (
-        textFault('premise', input.premise) ?? textFault('nli_hypothesis', input.nli_hypothesis) ?? restoredFault(input)
-      );
-    case 'full':
-      return (
-        textFault('premise', input.premise) ?? textFault('nli_hypothesis', input.nli_hypothesis) ?? originalFault(input)
-      );
-  }
+  const named = names.find((name) => given(input[name]));
+  return named === undefined ? null : wrong(`/${named}`, `comes from the record when a ${by} is given: leave it out`);
 }
 
 function restoredFault(input: CorrectionInput): ItemError | null {
@@ -96,16 +78,29 @@ function restoredFault(input: CorrectionInput): ItemError | null {
     'reviewer',
     'content_sha256',
   ] as const;
-  const missing = needed.find((name) => input[name] == null);
+  const missing = needed.find((name) => !given(input[name]));
   return missing === undefined
     ? null
     : wrong(`/${missing}`, 'is missing: a row with an id is a row of an export, whole');
 }
 
+const textsFault = (input: CorrectionInput): ItemError | null =>
+  textFault('premise', input.premise) ?? textFault('nli_hypothesis', input.nli_hypothesis);
+
+const FAULTS: Readonly<Record<Form, (input: CorrectionInput) => ItemError | null>> = {
+  prediction: (input) => recordFault(input, OF_THE_RECORD, 'prediction_id'),
+  pair_id: (input) => recordFault(input, ['original_label', 'original_confidence'], 'pair_id'),
+  restored: (input) => textsFault(input) ?? restoredFault(input),
+  full: (input) => textsFault(input) ?? originalFault(input),
+};
+
+/** What no schema tells: members that do not go together, and empty texts. */
+export const inputFault = (input: CorrectionInput): ItemError | null => FAULTS[formOf(input)](input);
+
 /** SHA-256 of everything said but the external_id, whatever the order of members; null is the same as not said. */
 export function contentDigest(input: CorrectionInput, reviewer: string): string {
   if (input.content_sha256 !== undefined) return input.content_sha256;
   const { external_id: _, ...said } = { review_source: 'volunteered', ...input, reviewer };
-  const entries = Object.entries(said).filter(([, value]) => value != null);
+  const entries = Object.entries(said).filter(([, value]) => given(value));
   return sha256(JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1))));
 }

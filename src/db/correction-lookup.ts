@@ -1,7 +1,7 @@
 /** What is already known of corrections that come in: judgements of their pairs, and rows they repeat or replace. */
 import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
-import { type CorrectionInput, formOf } from './correction-input.js';
+import { type CorrectionInput, type Form, formOf } from './correction-input.js';
 import type { CorrectionRow, EndedCorrectionRow } from './correction-rows.js';
 import { type PredictionRow, selectPredictions } from './prediction-rows.js';
 import type { Schema } from './schema.js';
@@ -17,22 +17,18 @@ export interface Judgements {
 
 const textsKey = (premise: string, hypothesis: string): string => JSON.stringify([premise, hypothesis]);
 
-/** The judgement that a correction is of, newest first where there are several of the same texts. */
-export function judgementOf(found: Judgements, input: CorrectionInput): Found {
-  switch (formOf(input)) {
-    case 'prediction':
-      return found.byId.get(input.prediction_id ?? '');
-    case 'pair_id':
-      return found.byPairId.get(input.pair_id ?? '');
-    case 'full':
-      return found.byTexts.get(textsKey(input.premise ?? '', input.nli_hypothesis ?? ''));
-    case 'restored':
-      return undefined;
-  }
-}
+const FINDS: Readonly<Record<Form, (found: Judgements, input: CorrectionInput) => Found>> = {
+  prediction: ({ byId: known }, { prediction_id }) => known.get(prediction_id ?? ''),
+  pair_id: ({ byPairId }, { pair_id }) => byPairId.get(pair_id ?? ''),
+  full: ({ byTexts: known }, { premise = '', nli_hypothesis = '' }) => known.get(textsKey(premise, nli_hypothesis)),
+  restored: () => undefined,
+};
+
+/** The judgement that a correction is of, the newest where there are several of the same texts. */
+export const judgementOf = (found: Judgements, input: CorrectionInput): Found => FINDS[formOf(input)](found, input);
 
 const present = (values: readonly (string | null | undefined)[]): string[] => [
-  ...new Set(values.filter((value): value is string => value != null)),
+  ...new Set(values.filter((value): value is string => value !== undefined && value !== null)),
 ];
 
 async function byIds(db: Kysely<Schema>, ids: readonly string[]): Promise<Map<string, PredictionRow>> {
@@ -101,7 +97,7 @@ async function byTexts(db: Kysely<Schema>, pairs: readonly Texts[]): Promise<Map
 }
 
 export async function findJudgements(db: Kysely<Schema>, inputs: readonly CorrectionInput[]): Promise<Judgements> {
-  const of = (form: ReturnType<typeof formOf>) => inputs.filter((input) => formOf(input) === form);
+  const of = (form: Form) => inputs.filter((input) => formOf(input) === form);
   const pairs = of('full').map(({ premise = '', nli_hypothesis = '' }): Texts => [premise, nli_hypothesis]);
   return {
     byId: await byIds(db, present(of('prediction').map(({ prediction_id }) => prediction_id))),

@@ -201,6 +201,37 @@ export interface TrainingRunCorrectionsTable {
   used: 0 | 1;
 }
 
+/** One adapter against another on the held-out reviews. Adapter columns that are null mean the base model alone. */
+export interface ShadowComparisonsTable {
+  /** The order of asking: what is queued runs in it, lists are in it. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: 'queued' | 'running' | 'succeeded' | 'failed';
+  base_digest: string;
+  old_adapter_id: string | null;
+  old_version: string | null;
+  old_digest: string | null;
+  new_adapter_id: string | null;
+  new_version: string | null;
+  new_digest: string | null;
+  /** The training run that asked for it. */
+  run_id: string | null;
+  /** How often it was begun: a start of the service begins what the end before cut short. */
+  attempt: number;
+  /** JSON. */
+  report: string | null;
+  verdict: 'recommend' | 'do_not_recommend' | 'not_enough_data' | null;
+  /** Null also when no row could be judged. */
+  old_accuracy: number | null;
+  new_accuracy: number | null;
+  recommend_deploy: 0 | 1 | null;
+  error: string | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
 export interface Schema {
   adapters: AdaptersTable;
   adapter_alias: AdapterAliasTable;
@@ -214,4 +245,5 @@ export interface Schema {
   training_runs: TrainingRunsTable;
   training_run_events: TrainingRunEventsTable;
   training_run_corrections: TrainingRunCorrectionsTable;
+  shadow_comparisons: ShadowComparisonsTable;
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Kysely, Updateable } from 'kysely';
 import { Problem } from '../errors.js';
 import type { RunState, Schema, Side, TrainingRunsTable } from './schema.js';
-import { type LeftOutRow, newestRun, type RunCounts, type RunProgress } from './training-run-rows.js';
+import { idsOfNewestRun, type LeftOutRow, type RunCounts, type RunProgress } from './training-run-rows.js';
 
 /** A row that may be trained on or compared on. */
 export interface UsableRow {
@@ -77,16 +77,8 @@ function refuseTooFew({ rows, min_corrections, force }: StartRunInput, used: Rea
 }
 
 async function countNew(db: Kysely<Schema>, { base_digest, rows }: StartRunInput): Promise<number> {
-  const newest = await newestRun(db, base_digest);
-  const usable = rows.filter(({ kind }) => kind === 'correction');
-  if (newest === undefined) return usable.length;
-  const known = await db
-    .selectFrom('training_run_corrections')
-    .select('correction_id')
-    .where('run_id', '=', newest)
-    .execute();
-  const ids = new Set(known.map(({ correction_id }) => correction_id));
-  return usable.filter(({ correction_id }) => !ids.has(correction_id)).length;
+  const known = await idsOfNewestRun(db, base_digest);
+  return rows.filter(({ kind, correction_id }) => kind === 'correction' && !known.has(correction_id)).length;
 }
 
 /**

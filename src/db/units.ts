@@ -1,6 +1,7 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import { insertAdapter } from './adapters.js';
 import { moveAlias } from './adapter-alias.js';
+import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
@@ -32,4 +33,7 @@ export const units = {
   crashTrainingRun,
   parkTrainingRun,
   cancelTrainingRun,
+  insertComparison,
+  beginComparison,
+  endComparison,
 } satisfies Units;

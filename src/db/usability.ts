@@ -52,9 +52,18 @@ export function usabilityOfPair(rows: readonly UsabilityRow[], minConfidence: nu
   return reasons;
 }
 
-/** The same for rows of many pairs; all rows of a pair must be among them. */
+/** Rows by their pair. */
+export function byPair<R extends UsabilityRow>(rows: readonly R[]): Map<string, R[]> {
+  const pairs = new Map<string, R[]>();
+  for (const row of rows) {
+    const pair = pairs.get(row.pair_sha256);
+    if (pair === undefined) pairs.set(row.pair_sha256, [row]);
+    else pair.push(row);
+  }
+  return pairs;
+}
+
+/** The reasons of rows of many pairs; all rows of a pair must be among them. */
 export function usability(rows: readonly UsabilityRow[], minConfidence: number): Map<string, WhyNot | null> {
-  const pairs = new Map<string, UsabilityRow[]>();
-  for (const row of rows) pairs.set(row.pair_sha256, [...(pairs.get(row.pair_sha256) ?? []), row]);
-  return new Map([...pairs.values()].flatMap((pair) => [...usabilityOfPair(pair, minConfidence)]));
+  return new Map([...byPair(rows).values()].flatMap((pair) => [...usabilityOfPair(pair, minConfidence)]));
 }

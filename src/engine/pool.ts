@@ -28,6 +28,8 @@ export class InferencePool implements Engine {
   readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
   readonly #adapters = new HeldAdapters((digest) => this.#slots.forEach(({ child }) => child.forget(digest)));
   #holding: Promise<void> = Promise.resolve();
+  /** Adapters that every child has had the time to load. */
+  readonly #loaded = new Set<string>();
   #batches = 0;
   #wideRuns = false;
   #closed = false;
@@ -57,7 +59,7 @@ export class InferencePool implements Engine {
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw unavailable('no inference child can answer');
     const { adapter = null, mix } = options;
-    if (adapter !== null && !this.#adapters.has(adapter)) throw unavailable('the adapter is not loaded');
+    if (adapter !== null && !this.#isHeld(adapter)) throw unavailable('the adapter is not loaded');
     const request = new Request(rows, { adapter, mix }, performance.now());
     this.#queue.push(request, this.#tokensPerSecond());
     this.#dispatch();
@@ -77,11 +79,16 @@ export class InferencePool implements Engine {
     const held = this.#holding.then(() => this.#holdEach(digest, tensors));
     this.#holding = held;
     await held;
+    this.#loaded.add(digest);
   }
 
-  /** One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. */
+  /**
+   * One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. A child
+   * that still starts is told too but not waited for: it takes no batch before it has done what it was told.
+   */
   async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
-    for (const slot of this.#slots) {
+    for (const { child } of this.#slots.filter(({ state }) => state === 'starting')) void child.hold(digest, tensors);
+    for (const slot of this.#slots.filter(({ state }) => state !== 'starting')) {
       slot.reserved = this.#slots.length > 1;
       await slot.child.hold(digest, tensors);
       slot.reserved = false;
@@ -90,7 +97,12 @@ export class InferencePool implements Engine {
   }
 
   forget(digest: string): void {
+    this.#loaded.delete(digest);
     this.#adapters.forget(digest);
+  }
+
+  #isHeld(digest: string): boolean {
+    return this.#loaded.has(digest) && this.#adapters.has(digest);
   }
 
   status(): EngineStatus {

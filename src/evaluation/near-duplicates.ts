@@ -16,21 +16,38 @@ function wordsOf(text: string): string[] {
   );
 }
 
-/** FNV-1a over UTF-16 code units, 32 bit. A collision makes two texts look a little more alike than they are, never less. */
+const PRIME = 0x01000193;
+const BASIS = 0x811c9dc5;
+
+/** FNV-1a over UTF-16 code units, 32 bit. */
 function hash(text: string): number {
-  let state = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 0x01000193);
-  return state >>> 0;
+  let state = BASIS;
+  for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), PRIME);
+  return state;
+}
+
+/** Bits mixed so that a change of any reaches all (the finish of MurmurHash3). */
+function mixed(state: number): number {
+  const first = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
+  const second = Math.imul(first ^ (first >>> 13), 0xc2b2ae35);
+  return (second ^ (second >>> 16)) >>> 0;
 }
 
 const WORDS = 3;
 
-/** The hashed 3-grams, each once, ascending. A text of fewer words is one gram, so that equal short texts are found. */
+/**
+ * The hashed 3-grams, each once, ascending. A text of fewer words is one gram, so that equal short texts are found. A
+ * collision of hashes makes two texts look a little more alike than they are, never less.
+ */
 export function gramsOf(text: string): Uint32Array {
-  const words = wordsOf(text);
+  const words = wordsOf(text).map(hash);
   const grams = new Set<number>();
-  for (let at = 0; at + WORDS <= words.length; at++) grams.add(hash(words.slice(at, at + WORDS).join(' ')));
-  if (grams.size === 0) grams.add(hash(words.join(' ')));
+  const last = Math.max(0, words.length - WORDS);
+  for (let from = 0; from <= last; from++) {
+    let state = BASIS;
+    for (let at = from; at < from + WORDS; at++) state = mixed(Math.imul(state, 31) + (words[at] ?? 0));
+    grams.add(state);
+  }
   return Uint32Array.from(grams).sort();
 }
 
@@ -58,11 +75,14 @@ function countGrams(sets: readonly Uint32Array[]): Uint32Array {
   return counts;
 }
 
-/** The grams that fewest texts hold; equally rare ones by value. */
+/** The grams that fewest texts hold; equally rare ones by value. Rank and gram are one number, for numbers sort fastest. */
 function rarest(grams: Uint32Array, counts: Uint32Array): Uint32Array {
-  const rank = (gram: number): number => counts[gram % SLOTS] ?? 0;
-  const sorted = grams.toSorted((a, b) => rank(a) - rank(b) || a - b);
-  return sorted.subarray(0, prefixLength(grams.length));
+  const ranked = new Float64Array(grams.length);
+  for (const [at, gram] of grams.entries()) ranked[at] = (counts[gram % SLOTS] ?? 0) * 2 ** 32 + gram;
+  const least = ranked.sort().subarray(0, prefixLength(grams.length));
+  const found = new Uint32Array(least.length);
+  for (const [at, key] of least.entries()) found[at] = key % 2 ** 32;
+  return found;
 }
 
 type Pause = () => Promise<void> | undefined;

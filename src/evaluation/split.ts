@@ -20,109 +20,113 @@ export interface SplitOptions {
 
 export const SPLIT: SplitOptions = { seed: 42, share: 0.2 };
 
-/** Rows of one stratum: all of them, and those held out so far. */
-interface Tally {
-  all: number;
-  held: number;
-}
-
 /** Passes over the new groups end when none moves; each move lowers the cost, so this only bounds the time. */
 const MOST_PASSES = 20;
-/** Pairs of groups looked at for an exchange. */
-const MOST_EXCHANGES = 200_000;
+/** Pairs of groups looked at for an exchange, in each pass. */
+const MOST_EXCHANGES = 20_000;
+/** Below this a change of the cost is rounding. */
+const LEAST_GAIN = -1e-9;
 
-const order = (key: string, seed: number): string => createHmac('sha256', String(seed)).update(key).digest('hex');
-
-/** Squared distance from the share wished for, in rows over the root of the expected rows: small strata weigh as large ones. */
-function costOf({ all, held }: Tally, delta: number, share: number): number {
-  return (held + delta - share * all) ** 2 / Math.max(1, all);
+/** A group with its strata as numbers. */
+interface Counted {
+  readonly key: string;
+  readonly size: number;
+  readonly strata: readonly number[];
+  readonly rows: readonly number[];
 }
 
+/** Stratum → a number, given out as they are met. */
+function numbered(groups: readonly Group[]): Counted[] {
+  const numbers = new Map<string, number>();
+  const numberOf = (name: string): number => {
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    return number;
+  };
+  return groups.map(({ key, strata }) => {
+    const rows = Object.values(strata);
+    const size = rows.reduce((sum, count) => sum + count, 0);
+    return { key, size, strata: Object.keys(strata).map(numberOf), rows };
+  });
+}
+
+/** Rows of each stratum: all of them, and those held out so far. */
 class Balance {
-  readonly #tallies = new Map<string, Tally>();
+  readonly #all: number[] = [];
+  readonly #held: number[] = [];
   readonly #share: number;
 
   constructor(share: number) {
     this.#share = share;
   }
 
-  count({ strata }: Group, held: boolean): void {
-    for (const [name, rows] of Object.entries(strata)) {
-      const tally = this.#tally(name);
-      tally.all += rows;
-      if (held) tally.held += rows;
+  count({ strata, rows }: Counted, held: boolean): void {
+    for (const [at, stratum] of strata.entries()) {
+      const count = rows[at] ?? 0;
+      this.#all[stratum] = (this.#all[stratum] ?? 0) + count;
+      this.#held[stratum] = (this.#held[stratum] ?? 0) + (held ? count : 0);
     }
   }
 
-  /** How the cost changes when `rows` (by stratum) are held out more (negative: fewer). */
-  gain(rows: Readonly<Record<string, number>>): number {
+  /** Holds the group's rows out (sign 1) or takes them back (-1). Tells how the cost changed. */
+  move({ strata, rows }: Counted, sign: 1 | -1): number {
     let change = 0;
-    for (const [name, delta] of Object.entries(rows)) {
-      const tally = this.#tally(name);
-      change += costOf(tally, delta, this.#share) - costOf(tally, 0, this.#share);
+    for (const [at, stratum] of strata.entries()) {
+      const held = this.#held[stratum] ?? 0;
+      const moved = held + sign * (rows[at] ?? 0);
+      change += this.#cost(stratum, moved) - this.#cost(stratum, held);
+      this.#held[stratum] = moved;
     }
     return change;
   }
 
-  move(rows: Readonly<Record<string, number>>): void {
-    for (const [name, delta] of Object.entries(rows)) this.#tally(name).held += delta;
-  }
-
-  #tally(name: string): Tally {
-    const tally = this.#tallies.get(name) ?? { all: 0, held: 0 };
-    this.#tallies.set(name, tally);
-    return tally;
+  /** Squared distance from the rows wished for, over the stratum's rows: small strata weigh as large ones. */
+  #cost(stratum: number, held: number): number {
+    const all = this.#all[stratum] ?? 0;
+    return (held - this.#share * all) ** 2 / Math.max(1, all);
   }
 }
-
-const times = (strata: Group['strata'], sign: 1 | -1) =>
-  Object.fromEntries(Object.entries(strata).map(([name, rows]) => [name, sign * rows]));
-
-function exchange(out: Group, into: Group): Record<string, number> {
-  const rows: Record<string, number> = times(out.strata, -1);
-  for (const [name, count] of Object.entries(into.strata)) rows[name] = (rows[name] ?? 0) + count;
-  return rows;
-}
-
-const sizeOf = ({ strata }: Group): number => Object.values(strata).reduce((sum, rows) => sum + rows, 0);
-
-/** Below this a change of the cost is rounding. */
-const LEAST_GAIN = -1e-9;
 
 /** Largest groups first, for the small ones can even out what the large ones leave; then by the keyed hash. */
-function inOrder(groups: readonly Group[], seed: number): Group[] {
-  const keyed = groups.map((group) => ({ group, size: sizeOf(group), hash: order(group.key, seed) }));
-  keyed.sort((a, b) => b.size - a.size || (a.hash < b.hash ? -1 : 1));
+function inOrder(groups: readonly Counted[], seed: number): Counted[] {
+  const hash = (key: string): string => createHmac('sha256', String(seed)).update(key).digest('hex');
+  const keyed = groups.map((group) => ({ group, hash: hash(group.key) }));
+  keyed.sort((a, b) => b.group.size - a.group.size || (a.hash < b.hash ? -1 : 1));
   return keyed.map(({ group }) => group);
 }
 
-function improve(groups: readonly Group[], held: Set<string>, balance: Balance): boolean {
+function toggle(held: Set<string>, key: string): void {
+  if (!held.delete(key)) held.add(key);
+}
+
+/** Moves each group to its other side where that lowers the cost. Tells whether any moved. */
+function improve(groups: readonly Counted[], held: Set<string>, balance: Balance): boolean {
   let moved = false;
   for (const group of groups) {
-    const out = held.has(group.key);
-    const rows = times(group.strata, out ? -1 : 1);
-    if (balance.gain(rows) >= LEAST_GAIN) continue;
-    balance.move(rows);
-    if (out) held.delete(group.key);
-    else held.add(group.key);
-    moved = true;
+    const sign = held.has(group.key) ? -1 : 1;
+    if (balance.move(group, sign) < LEAST_GAIN) {
+      toggle(held, group.key);
+      moved = true;
+    } else balance.move(group, sign === 1 ? -1 : 1);
   }
   return moved;
 }
 
 /** One group for another, where no single move helps. */
-function improveByExchange(groups: readonly Group[], held: Set<string>, balance: Balance): boolean {
+function improveByExchange(groups: readonly Counted[], held: Set<string>, balance: Balance): boolean {
   let looked = 0;
-  for (const out of groups.filter(({ key }) => held.has(key))) {
+  const inside = groups.filter(({ key }) => held.has(key));
+  for (const out of inside) {
     for (const into of groups) {
       if (held.has(into.key)) continue;
       if ((looked += 1) > MOST_EXCHANGES) return false;
-      const rows = exchange(out, into);
-      if (balance.gain(rows) >= LEAST_GAIN) continue;
-      balance.move(rows);
-      held.delete(out.key);
-      held.add(into.key);
-      return true;
+      if (balance.move(out, -1) + balance.move(into, 1) < LEAST_GAIN) {
+        toggle(held, out.key);
+        toggle(held, into.key);
+        return true;
+      }
+      balance.move(into, -1);
+      balance.move(out, 1);
     }
   }
   return false;
@@ -138,11 +142,10 @@ export function decideSides(
   { seed, share }: SplitOptions = SPLIT,
 ): Map<string, Side> {
   const balance = new Balance(share);
-  for (const group of groups) balance.count(group, decided.get(group.key) === 'validation');
-  const fresh = inOrder(
-    groups.filter(({ key }) => !decided.has(key)),
-    seed,
-  );
+  const counted = numbered(groups);
+  for (const group of counted) balance.count(group, decided.get(group.key) === 'validation');
+  const undecided = counted.filter(({ key }) => !decided.has(key));
+  const fresh = inOrder(undecided, seed);
   const held = new Set<string>();
   for (let pass = 0; pass < MOST_PASSES; pass++) {
     const moved = improve(fresh, held, balance);

@@ -13,7 +13,8 @@ process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the service decides
 process.once('message', ({ job }: StartMessage) => void work(job));
 
-const send = (message: ProgressMessage): void => void process.send?.(message);
+/** A parent that is gone takes no message; its end is told by 'disconnect'. */
+const send = (message: ProgressMessage): void => void process.send?.(message, () => undefined);
 
 async function work(job: Job): Promise<void> {
   const outcome = await attempt(job).catch((error: unknown): LastMessage => {
@@ -31,7 +32,7 @@ async function attempt(job: Job): Promise<LastMessage> {
   const pool = await openGradientPool(options, children);
   try {
     const position = await begin(job);
-    send({ kind: 'started', epoch: position.epoch, pids: pool.pids });
+    send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids] });
     return { kind: 'trained', parameters: await run(job, position, pool) };
   } finally {
     await pool.close();

@@ -3,7 +3,8 @@ import os from 'node:os';
 import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
 import { type TrainingSession, openTraining } from './session.js';
 
-const send = (message: FromGradientChild): void => void process.send?.(message);
+/** A parent that is gone takes no message; its end is told by 'disconnect'. */
+const send = (message: FromGradientChild): void => void process.send?.(message, () => undefined);
 let session: Promise<TrainingSession> | undefined;
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);

@@ -45,7 +45,7 @@ export interface StartedMessage {
   readonly kind: 'started';
   /** Epochs done before, which a saved state gave. */
   readonly epoch: number;
-  /** The gradient children. */
+  /** The run's child and its gradient children. */
   readonly pids: readonly number[];
 }
 

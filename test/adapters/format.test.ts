@@ -69,8 +69,21 @@ const CONFIGS: [string, object | string, RegExp][] = [
   [
     'a pattern that is an expression',
     { alpha_pattern: { '.*query.*': 4 } },
-    /alpha_pattern has the key "\.\*query\.\*"/,
+    /alpha_pattern has "\.\*query\.\*"; only names of modules/,
   ],
+  [
+    'targets that leave a module out',
+    { target_modules: ['query_proj'] },
+    /has \S+layer\.0\S+value_proj, which adapter_config\.json does not target/,
+  ],
+  ['an excluded module', { exclude_modules: ['value_proj'] }, /value_proj, which adapter_config\.json does not target/],
+  [
+    'a layer left out',
+    { layers_to_transform: [1] },
+    /has \S+layer\.0\S+query_proj, which adapter_config\.json does not/,
+  ],
+  ['targets that are a number', { target_modules: 3 }, /target_modules is 3/],
+  ['layers that are texts', { layers_to_transform: ['0'] }, /layers_to_transform is \["0"\]/],
   ['a dropout of 1', { lora_dropout: 1 }, /lora_dropout is 1; a number from 0 to below 1/],
   ['a name that is a number', { base_model_name_or_path: 3 }, /base_model_name_or_path is 3/],
 ];

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   AdapterError,
   type AdapterFiles,
@@ -18,7 +18,7 @@ import { packageRoot } from '../../src/package.js';
 const GOLDEN = path.join(packageRoot, 'test', 'golden', 'short-buckets');
 const base: DebertaConfig = (await openCheckpoint(path.join(GOLDEN, 'checkpoint'))).config;
 const golden = (name: string): Buffer => readFileSync(path.join(GOLDEN, 'adapter', name));
-const PEFT: AdapterFiles = { config: golden('adapter_config.json'), weights: golden('adapter_model.safetensors') };
+const PEFT = { config: golden('adapter_config.json'), weights: golden('adapter_model.safetensors') };
 
 const parse = ({ config, weights }: AdapterFiles) => parseAdapter(config, weights, base);
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
@@ -175,12 +175,18 @@ const extra = (name: string): AdapterFiles =>
 
 /** The file with another header, of the length it says or of `length`. */
 function withHeader(change: (header: string) => string, length?: bigint): AdapterFiles {
-  const size = Number(PEFT.weights.slice(0, 8).reduceRight((sum, byte) => sum * 256 + byte, 0));
+  const size = PEFT.weights.readUInt32LE(0);
   const header = Buffer.from(change(text(PEFT.weights.slice(8, 8 + size))));
   const prefix = Buffer.alloc(8);
   prefix.writeBigUInt64LE(length ?? BigInt(header.length));
   return { ...PEFT, weights: Buffer.concat([prefix, header, PEFT.weights.slice(8 + size)]) };
 }
+
+function deep(): Buffer {
+  return Buffer.from(`{"x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`);
+}
+
+const farKey = Buffer.from(`{"r"${' '.repeat(100)}:8,"r":4}`);
 
 const REFUSED: [string, AdapterFiles, RegExp][] = [
   ['another kind', withConfig({ peft_type: 'IA3' }), /adapter_config.json: peft_type is "IA3"/],
@@ -206,7 +212,10 @@ const REFUSED: [string, AdapterFiles, RegExp][] = [
   ['an excluded module', withConfig({ exclude_modules: ['value_proj'] }), /value_proj.*does not target/],
   ['no JSON', { ...PEFT, config: Buffer.from('{"r":') }, /not valid JSON/],
   ['a key twice', { ...PEFT, config: Buffer.from('{"r":8,"r":4}') }, /"r" stands twice/],
+  ['a key twice, far from its colon', { ...PEFT, config: farKey }, /"r" stands twice/],
   ['no object', { ...PEFT, config: Buffer.from('[]') }, /not a JSON object/],
+  ['a deep configuration', { ...PEFT, config: deep() }, /nested deeper than 64 levels/],
+  ['a deep header', withHeader(() => deep().toString()), /safetensors: .*nested deeper than 64 levels/],
   ['no UTF-8', { ...PEFT, config: Buffer.of(0x7b, 0xff, 0x7d) }, /not UTF-8/],
   ['a huge configuration', { ...PEFT, config: Buffer.alloc(65_537, 0x20) }, /at most 65536/],
   [

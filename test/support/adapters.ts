@@ -72,4 +72,4 @@ export const parse = (
 
 /** A random adapter, read back. */
 export const randomAdapter = (base: DebertaConfig, given: RandomAdapter, changes: PeftJson = {}): Adapter =>
-  parse(peftJson({ r: given.rank ?? 8, ...changes }), adapterTensors(base, given), base);
+  parse(peftJson({ r: given.rank ?? 8, target_modules: given.linears, ...changes }), adapterTensors(base, given), base);

@@ -26,6 +26,8 @@ export interface Setup {
   readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
   readonly registry?: Partial<Dependencies['registry']>;
   readonly training?: Partial<Dependencies['training']>;
+  readonly comparisons?: Partial<Dependencies['comparisons']>;
+  readonly adapterBytes?: number;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -130,8 +132,14 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       events: unasked,
       ...setup.training,
     },
+    comparisons: {
+      start: notHere,
+      list: async () => ({ items: [], next_cursor: null }),
+      get: notHere,
+      ...setup.comparisons,
+    },
     registry: { ...noRegistry, ...setup.registry },
-    adapterBytes: 100_000,
+    adapterBytes: setup.adapterBytes ?? 100_000,
   };
 }
 
@@ -151,6 +159,10 @@ const noRegistry: Dependencies['registry'] = {
 
 const unasked = (): never => {
   throw new Error('this test does not train');
+};
+
+const notHere = async (): Promise<never> => {
+  throw new Problem('not-found', 'there is no such thing in this setup');
 };
 
 export interface Answered {

@@ -1,7 +1,7 @@
 /** Files that survive a loss of power: written beside, flushed, moved into place, and the directory flushed too. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
@@ -21,17 +21,29 @@ export async function moveDurably(from: string, to: string): Promise<void> {
   await flush(path.dirname(to));
 }
 
-/** Writes a small file so that at every moment it is either whole or not there. */
-export async function writeDurably(file: string, text: string): Promise<void> {
-  const beside = `${file}.tmp`;
-  const handle = await open(beside, 'w');
+async function writeFlushed(file: string, content: string | Uint8Array): Promise<void> {
+  const handle = await open(file, 'w');
   try {
-    await handle.writeFile(text);
+    await handle.writeFile(content);
     await handle.sync();
   } finally {
     await handle.close();
   }
-  await moveDurably(beside, file);
+}
+
+/**
+ * Writes a file so that at every moment it is either whole or not there. What is written beside bears the process's
+ * number: another process that writes the same file does not disturb.
+ */
+export async function writeDurably(file: string, content: string | Uint8Array): Promise<void> {
+  const beside = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFlushed(beside, content);
+    await moveDurably(beside, file);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
 }
 
 /** SHA-256 of a file in hex, read as a stream. */

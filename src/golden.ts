@@ -1,11 +1,21 @@
 /**
- * The golden check: logits of a checkpoint folder, with and without its adapter, against references made with
- * transformers and PEFT. `<directory>/` holds checkpoint/, adapter/ and reference.json.
+ * The golden check: logits of a checkpoint folder, with and without its adapter, loss, gradients and a run of training
+ * steps, against references made with transformers and PEFT. `<directory>/` holds checkpoint/, adapter/, reference.json
+ * and, for the last of these, adapter-after-trajectory/.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parseAdapter } from '../adapters/format.js';
+import { type Adapter, parseAdapter } from '../adapters/format.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.js';
+import {
+  type GoldenGradient,
+  type GoldenTrajectory,
+  goldenGradient,
+  goldenTrajectory,
+  openGolden,
+  rowsOf,
+} from './golden-training.js';
 import { type AdapterFeeds, adapterFeeds, commonShape } from './graph/adapter-feeds.js';
 import type { AdapterShape } from './graph/adapter-shape.js';
 import { batch } from './graph/batch.js';
@@ -13,13 +23,27 @@ import { forward } from './graph/deberta.js';
 import { compile } from './graph/onnx.js';
 import { openSession } from './runtime/session.js';
 
-/** The largest absolute differences found; a key is absent where the folder holds no reference for it. */
+/**
+ * The largest differences found: absolute, but for `gradient`, which is relative to the largest value of its tensor. A
+ * key is absent where the folder holds no reference for it.
+ */
 export interface GoldenReport {
   logits: number;
   adapter_logits?: number;
+  loss?: number;
+  gradient?: number;
+  trajectory_loss?: number;
+  final_adapter?: number;
 }
 
-export const GOLDEN_LIMITS: Readonly<Record<keyof GoldenReport, number>> = { logits: 1e-4, adapter_logits: 1e-4 };
+export const GOLDEN_LIMITS: Readonly<Record<keyof GoldenReport, number>> = {
+  logits: 1e-4,
+  adapter_logits: 1e-4,
+  loss: 1e-4,
+  gradient: 1e-4,
+  trajectory_loss: 1e-3,
+  final_adapter: 1e-3,
+};
 
 interface GoldenCase {
   readonly input_ids: number[][];
@@ -28,31 +52,60 @@ interface GoldenCase {
   readonly adapter_logits?: number[][];
 }
 
+interface Reference {
+  readonly cases: readonly GoldenCase[];
+  readonly gradient?: GoldenGradient;
+  readonly trajectory?: GoldenTrajectory;
+}
+
 export async function golden(directory: string): Promise<GoldenReport> {
-  const { cases } = JSON.parse(await readFile(path.join(directory, 'reference.json'), 'utf8')) as {
-    cases: GoldenCase[];
-  };
+  const reference = JSON.parse(await readFile(path.join(directory, 'reference.json'), 'utf8')) as Reference;
   const checkpoint = await openCheckpoint(path.join(directory, 'checkpoint'));
-  const logits = await worst(checkpoint, null, {}, cases, (c) => c.logits);
-  if (!cases.some((c) => c.adapter_logits)) return { logits };
-  const { shape, feeds } = await readAdapter(checkpoint, path.join(directory, 'adapter'));
-  return { logits, adapter_logits: await worst(checkpoint, shape, feeds, cases, (c) => c.adapter_logits ?? []) };
+  const logits = await worst(checkpoint, null, {}, reference.cases, (c) => c.logits);
+  const adapter = await readAdapter(checkpoint, path.join(directory, 'adapter'));
+  if (!adapter) return { logits };
+  const after = await readAdapter(checkpoint, path.join(directory, 'adapter-after-trajectory'));
+  return {
+    logits,
+    ...(await adapterLogits(checkpoint, adapter, reference)),
+    ...(await training(checkpoint, adapter, after, reference)),
+  };
 }
 
 /** NaN is beyond every limit. */
 export const withinLimits = (report: GoldenReport): boolean =>
   Object.entries(report).every(([key, difference]) => difference <= GOLDEN_LIMITS[key as keyof GoldenReport]);
 
-async function readAdapter(
+async function readAdapter({ config }: Checkpoint, folder: string): Promise<Adapter | null> {
+  if (!existsSync(folder)) return null;
+  const files = ['adapter_config.json', 'adapter_model.safetensors'].map((name) => readFile(path.join(folder, name)));
+  const [configBytes, weightBytes] = await Promise.all(files);
+  return parseAdapter(configBytes!, weightBytes!, config);
+}
+
+async function adapterLogits(
   checkpoint: Checkpoint,
-  folder: string,
-): Promise<{ shape: AdapterShape; feeds: AdapterFeeds }> {
-  const [config, weights] = await Promise.all(
-    ['adapter_config.json', 'adapter_model.safetensors'].map((name) => readFile(path.join(folder, name))),
-  );
-  const adapter = parseAdapter(config!, weights!, checkpoint.config);
+  adapter: Adapter,
+  { cases }: Reference,
+): Promise<Partial<GoldenReport>> {
+  if (!cases.some((c) => c.adapter_logits)) return {};
   const shape = commonShape([adapter], false);
-  return { shape, feeds: adapterFeeds(checkpoint.config, [adapter], shape) };
+  const feeds = adapterFeeds(checkpoint.config, [adapter], shape);
+  return { adapter_logits: await worst(checkpoint, shape, feeds, cases, (c) => c.adapter_logits ?? []) };
+}
+
+async function training(
+  checkpoint: Checkpoint,
+  adapter: Adapter,
+  after: Adapter | null,
+  { gradient, trajectory }: Reference,
+): Promise<Partial<GoldenReport>> {
+  if (!gradient && !trajectory) return {};
+  const session = await openGolden(checkpoint, adapter);
+  return {
+    ...(gradient && (await goldenGradient(session, adapter, gradient))),
+    ...(trajectory && (await goldenTrajectory(session, adapter, trajectory, after))),
+  };
 }
 
 async function worst(
@@ -79,6 +132,3 @@ async function worst(
   }
   return largest;
 }
-
-const rowsOf = ({ input_ids, attention_mask }: GoldenCase): Int32Array[] =>
-  input_ids.map((ids, row) => Int32Array.from(ids.filter((_, i) => attention_mask[row]![i] === 1)));

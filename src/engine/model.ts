@@ -1,15 +1,12 @@
 /** A base model inside a child: its sessions, made at first need and kept, and the adapters that feed them. */
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { CLASSIFIER } from '../checkpoint/names.js';
+import { readHead } from '../checkpoint/head.js';
 import { type AdapterFeeds, type AdapterTensors, adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
 import { ADAPTER_OF_ROW, type AdapterShape } from '../graph/adapter-shape.js';
 import { batch } from '../graph/batch.js';
 import { forward } from '../graph/deberta.js';
 import { compile } from '../graph/onnx.js';
 import { type Session, openSession } from '../runtime/session.js';
-import { toFloat32 } from '../tensors/dtype.js';
 
 export interface RowsOfAdapters {
   readonly rows: readonly Int32Array[];
@@ -90,18 +87,7 @@ export class Model {
 
   /** The base model as a member of a bank: no branches, its own head. */
   #baseAdapter(): Promise<AdapterTensors> {
-    this.#base ??= this.#readHead().then((head) => ({ modules: new Map(), head }));
+    this.#base ??= readHead(this.#checkpoint).then((head) => ({ modules: new Map(), head }));
     return this.#base;
-  }
-
-  async #readHead(): Promise<AdapterTensors['head']> {
-    const { directory, weightsFile, weights } = this.#checkpoint;
-    const bytes = await readFile(path.join(directory, weightsFile));
-    const tensor = (name: string): Float32Array => {
-      const entry = weights.get(name);
-      if (!entry) throw new Error(`tensor ${name} is missing`);
-      return toFloat32(bytes.subarray(entry.offset, entry.offset + entry.length), entry.type);
-    };
-    return { weight: tensor(`${CLASSIFIER}.weight`), bias: tensor(`${CLASSIFIER}.bias`) };
   }
 }

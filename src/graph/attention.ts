@@ -103,7 +103,13 @@ function positions(
 ): Value {
   const rows = input(order, 'int32', [TWICE_L]);
   const table = frozen(weights, layerModule(layer, linear), relative);
-  const pos = branches.shared(layer, linear, gather(relative, rows), gather(table, rows));
+  const pos = branches.shared(
+    layer,
+    linear,
+    gather(relative, rows),
+    gather(table, rows),
+    order === FALLING ? 'falling' : 'rising',
+  );
   const batch: Dim = pos.shape[1]!;
   return reshape(pos, TWICE_L, batch, config.heads, config.headSize);
 }

@@ -21,14 +21,25 @@ export interface Branches {
   /** base + branch, both [tokens·batch, out], for x [tokens·batch, in]. */
   readonly linear: (layer: number, linear: LayerLinear, x: Value, base: Value, rows: Rows) => Value;
   /** The same for rows [n, in] that all sequences share (relative embeddings): [n, 1 or batch, out]. */
-  readonly shared: (layer: number, linear: LayerLinear, x: Value, base: Value) => Value;
+  readonly shared: (layer: number, linear: LayerLinear, x: Value, base: Value, order: 'falling' | 'rising') => Value;
   /** pooled [batch, d] → logits [batch, labels]. */
   readonly head: (pooled: Value) => Value;
 }
 
-export function branches(config: DebertaConfig, weights: Weights, shape: AdapterShape | null): Branches {
+/** What the rows of a branch's input stand for: positions of sequences, or distances in falling or rising order. */
+export type DropoutRows = 'tokens' | 'falling' | 'rising';
+/** The input of a branch alone, with dropout: the base's Linear sees x as it is. */
+export type Dropout = (layer: number, linear: LayerLinear, x: Value, rows: DropoutRows) => Value;
+
+/** Dropout is for training, so for a single adapter. */
+export function branches(
+  config: DebertaConfig,
+  weights: Weights,
+  shape: AdapterShape | null,
+  dropout: Dropout = (_layer, _linear, x) => x,
+): Branches {
   if (!shape) return none(weights);
-  return shape.bank ? bank(config, shape) : single(config, shape);
+  return shape.bank ? bank(config, shape) : single(config, shape, dropout);
 }
 
 const none = (weights: Weights): Branches => ({
@@ -37,16 +48,16 @@ const none = (weights: Weights): Branches => ({
   head: (pooled) => gemm(pooled, weights(`${CLASSIFIER}.weight`), weights(`${CLASSIFIER}.bias`), { transB: 1 }),
 });
 
-function single(config: DebertaConfig, shape: AdapterShape): Branches {
+function single(config: DebertaConfig, shape: AdapterShape, dropout: Dropout): Branches {
   const classes = config.id2label.length;
-  const branch = (layer: number, linear: LayerLinear, x: Value, base: Value): Value => {
+  const branch = (layer: number, linear: LayerLinear, x: Value, base: Value, rows: DropoutRows): Value => {
     if (!isTarget(shape, linear)) return base;
     const [a, b] = loraInputs(config, shape, layer, linear);
-    return gemm(gemm(x, a, null, { transB: 1 }), b, base, { transB: 1 });
+    return gemm(gemm(dropout(layer, linear, x, rows), a, null, { transB: 1 }), b, base, { transB: 1 });
   };
   return {
-    linear: branch,
-    shared: (layer, linear, x, base) => shareable(branch(layer, linear, x, base)),
+    linear: (layer, linear, x, base) => branch(layer, linear, x, base, 'tokens'),
+    shared: (layer, linear, x, base, order) => shareable(branch(layer, linear, x, base, order)),
     head: (pooled) => {
       const w = input(HEAD_WEIGHT, 'float32', [classes, config.hiddenSize]);
       return gemm(pooled, w, input(HEAD_BIAS, 'float32', [classes]), { transB: 1 });

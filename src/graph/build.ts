@@ -1,13 +1,22 @@
 /** Free functions that make values: `gemm(x, w, b)` reads like the formula it stands for. */
-import { type DimLike, dim, shape } from './dims.js';
+import { type DimLike, type Shape, constant, dim, shape } from './dims.js';
 import { OPERATORS, type OpAttributes, type OpName, type Operator } from './operators.js';
 import { type DType, type Node, type Value, type WeightSource, value } from './value.js';
 
-export function apply<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value {
-  const { infer }: Operator<OpAttributes[K]> = OPERATORS[op];
-  const type = infer(inputs, attributes);
-  const node: Node<K> = Object.freeze({ op, inputs: Object.freeze([...inputs]), attributes, output: type });
-  return value(type, { kind: 'node', node: node as unknown as Node });
+export const apply = <K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value =>
+  applyAll(op, inputs, attributes)[0]!;
+
+/** All outputs of a node that has several. */
+function applyAll<K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value[] {
+  const { infer, inferRest }: Operator<OpAttributes[K]> = OPERATORS[op];
+  const outputs = [infer(inputs, attributes), ...(inferRest?.(inputs, attributes) ?? [])];
+  const node: Node<K> = Object.freeze({
+    op,
+    inputs: Object.freeze([...inputs]),
+    attributes,
+    outputs: Object.freeze(outputs),
+  });
+  return outputs.map((type, output) => value(type, { kind: 'node', node: node as unknown as Node, output }));
 }
 
 export const input = (name: string, dtype: DType, dims: readonly DimLike[]): Value =>
@@ -29,10 +38,15 @@ export const ints = (data: readonly number[]): Value =>
   );
 
 export const add = (a: Value, b: Value): Value => apply('Add', [a, b], {});
+export const subtract = (a: Value, b: Value): Value => apply('Sub', [a, b], {});
 export const multiply = (a: Value, b: Value): Value => apply('Mul', [a, b], {});
 export const cast = (x: Value, to: DType): Value => (x.dtype === to ? x : apply('Cast', [x], { to }));
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply('Gather', [x, indices], { axis });
 export const gelu = (x: Value): Value => apply('Gelu', [x], {});
+export const erf = (x: Value): Value => apply('Erf', [x], {});
+export const exp = (x: Value): Value => apply('Exp', [x], {});
+export const expand = (x: Value, to: Shape): Value => apply('Expand', [x], { to });
+export const logSoftmax = (x: Value): Value => apply('LogSoftmax', [x], { axis: -1 });
 export const softmax = (x: Value): Value => apply('Softmax', [x], { axis: -1 });
 export const transpose = (x: Value, perm: readonly number[]): Value => apply('Transpose', [x], { perm });
 export const reduceSum = (x: Value, axis: number): Value => apply('ReduceSum', [x], { axis });
@@ -41,8 +55,27 @@ export const reshape = (x: Value, ...to: DimLike[]): Value => apply('Reshape', [
 export const slice = (x: Value, axis: number, start: DimLike, length: DimLike): Value =>
   apply('Slice', [x], { axis, start: dim(start), length: dim(length) });
 
+/** Zeros around `x` on one axis. */
+export const pad = (x: Value, axis: number, before: DimLike, after: DimLike): Value =>
+  apply('Pad', [x], { axis, before: dim(before), after: dim(after) });
+
+/** x scaled by a number. */
+export const times = (x: Value, factor: number): Value => multiply(x, floats([factor], []));
+
 export const layerNorm = (x: Value, gamma: Value, beta: Value, epsilon: number): Value =>
   apply('LayerNormalization', [x, gamma, beta], { axis: -1, epsilon });
+
+/** Rows of x with mean 0 and variance 1, and the factor [rows, 1] that made their variance 1. */
+export function standardised(x: Value, epsilon: number): { standard: Value; inverseDeviation: Value } {
+  const width = constant(x.shape.at(-1)!)!;
+  const affine = [1, 0].map((n) => floats(new Array<number>(width).fill(n), [width]));
+  const [standard, , inverseDeviation] = applyAll('LayerNormalization', [x, ...affine], {
+    axis: -1,
+    epsilon,
+    statistics: 1,
+  });
+  return { standard: standard!, inverseDeviation: inverseDeviation! };
+}
 
 /** alpha · op(a) · op(b) (+ c) of matrices. */
 export const gemm = (a: Value, b: Value, c: Value | null, attributes: OpAttributes['Gemm'] = {}): Value =>

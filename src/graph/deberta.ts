@@ -18,7 +18,7 @@ import {
 } from '../checkpoint/names.js';
 import type { AdapterShape } from './adapter-shape.js';
 import { type LayerContext, attention, firstRowAttention, frozen } from './attention.js';
-import { type Rows, branches } from './branches.js';
+import { type Dropout, type Rows, branches } from './branches.js';
 import { add, cast, gather, gelu, gemm, input, layerNorm, multiply, slice } from './build.js';
 import { mul } from './dims.js';
 import type { Value } from './value.js';
@@ -27,10 +27,10 @@ import { type Weights, stored, weightsOf } from './weights.js';
 export const INPUT_IDS = 'input_ids';
 export const TOKEN_MASK = 'token_mask';
 
-export function forward(checkpoint: Checkpoint, shape: AdapterShape | null): { logits: Value } {
+export function forward(checkpoint: Checkpoint, shape: AdapterShape | null, dropout?: Dropout): { logits: Value } {
   const { config } = checkpoint;
   const weights = weightsOf(checkpoint);
-  const branch = branches(config, weights, shape);
+  const branch = branches(config, weights, shape, dropout);
   const relative = relativeEmbeddings(checkpoint, weights);
   let x = embeddings(checkpoint, weights);
   for (let layer = 0; layer < config.layers; layer++) {

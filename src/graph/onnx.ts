@@ -2,7 +2,7 @@
  * Writes a graph as an ONNX file (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; the numbers below are that
  * file's field numbers). Weights are written as external data: a place in a file, never bytes.
  */
-import { type Dim, type Shape, add as sum, constant, shape, text } from './dims.js';
+import { type Dim, type Shape, add as sum, constant, dim, shape, text } from './dims.js';
 import { OPERATORS, type OpName } from './operators.js';
 import { Message } from './protobuf.js';
 import { type DType, type Node, type TensorType, type Value, value } from './value.js';
@@ -51,7 +51,7 @@ class Writer {
   readonly #dimsFeeds: DimsFeed[] = [];
 
   output(name: string, result: Value): void {
-    const node = result.source.kind === 'node' ? result.source.node : undefined;
+    const node = result.source.kind === 'node' && result.source.output === 0 ? result.source.node : undefined;
     if (!node || this.#names.has(node)) throw new TypeError(`output ${name} must be a node of its own`);
     this.#node(node, name);
     this.#outputs.push(valueInfo(name, result));
@@ -73,7 +73,8 @@ class Writer {
   /** The name of `v`, having written whatever makes it. */
   #name(v: Value): string {
     const { source } = v;
-    if (source.kind === 'node') return this.#names.get(source.node) ?? this.#node(source.node);
+    if (source.kind === 'node')
+      return outputName(this.#names.get(source.node) ?? this.#node(source.node), source.output);
     const key = keyOf(v);
     return this.#names.get(key) ?? this.#leaf(key, v);
   }
@@ -96,11 +97,14 @@ class Writer {
     this.#names.set(node, output);
     const message = new Message();
     for (const input of inputs) message.string(1, input);
-    message.string(2, output).string(4, node.op).messages(5, attributes(node));
+    for (const i of node.outputs.keys()) message.string(2, outputName(output, i));
+    message.string(4, node.op).messages(5, attributes(node));
     this.#nodes.push(message.string(7, OPERATORS[node.op].domain));
     return output;
   }
 }
+
+const outputName = (name: string, output: number): string => (output === 0 ? name : `${name}.${output}`);
 
 /** Leaves are shared by content, nodes by identity. */
 function keyOf({ source, dtype }: Value): string {
@@ -113,11 +117,18 @@ const isNode = <K extends OpName>(node: Node, op: K): node is Node & Node<K> => 
 
 /** What ONNX takes as int64 inputs and our nodes keep as attributes. */
 function vectorInputs(node: Node): Value[] {
-  if (isNode(node, 'Reshape')) return [vector(node.attributes.to)];
+  if (isNode(node, 'Reshape') || isNode(node, 'Expand')) return [vector(node.attributes.to)];
   if (isNode(node, 'ReduceSum')) return [vector(shape(node.attributes.axis))];
+  if (isNode(node, 'Pad')) return [vector(padding(node))];
   if (!isNode(node, 'Slice')) return [];
   const { start, length, axis } = node.attributes;
   return [vector([start]), vector([sum(start, length)]), vector(shape(axis))];
+}
+
+/** Zeros before each axis, then after each. */
+function padding({ attributes: { axis, before, after }, outputs }: Node<'Pad'>): Shape {
+  const none = outputs[0]!.shape.map(() => dim(0));
+  return [...none.with(axis, before), ...none.with(axis, after)];
 }
 
 /** A constant where every dimension is known, else a feed. */
@@ -131,13 +142,27 @@ function vector(dims: Shape): Value {
 
 function* attributes(node: Node): Generator<Message> {
   for (const [key, given] of Object.entries(node.attributes)) {
-    if (given === undefined || INPUT_ATTRIBUTES.has(`${node.op}.${key}`)) continue;
+    if (given === undefined || UNWRITTEN.has(`${node.op}.${key}`)) continue;
     yield attribute(key, key === 'to' ? ELEMENT[given as DType] : (given as number | readonly number[]));
   }
   if (node.op === 'ReduceSum') yield attribute('keepdims', 0);
 }
 
-const INPUT_ATTRIBUTES = new Set(['Reshape.to', 'Slice.axis', 'Slice.start', 'Slice.length', 'ReduceSum.axis']);
+/** Attributes that are inputs of the ONNX operator, or a number of outputs. */
+const UNWRITTEN = new Set([
+  ...[
+    'Expand.to',
+    'Pad.axis',
+    'Pad.before',
+    'Pad.after',
+    'ReduceSum.axis',
+    'Reshape.to',
+    'Slice.axis',
+    'Slice.start',
+    'Slice.length',
+  ],
+  'LayerNormalization.statistics',
+]);
 const FLOAT_ATTRIBUTES = new Set(['alpha', 'epsilon']);
 
 function attribute(name: string, given: number | readonly number[]): Message {

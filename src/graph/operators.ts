@@ -3,24 +3,33 @@
  * attributes and returns the output types, or throws a TypeError that says what does not fit.
  * Semantics: https://onnx.ai/onnx/operators and onnxruntime's docs/ContribOperators.md (domain com.microsoft).
  */
-import { type Dim, type Shape, constant, dim, equal, shapeText, sameShape, size } from './dims.js';
+import { type Dim, type Shape, add as sum, constant, dim, equal, shapeText, sameShape, size } from './dims.js';
 import type { DType, TensorType } from './value.js';
 
 export interface OpAttributes {
   Add: Record<never, never>;
   Cast: { to: DType };
+  Erf: Record<never, never>;
+  Exp: Record<never, never>;
+  /** `to` is written as the second ONNX input. */
+  Expand: { to: Shape };
   FusedMatMul: { alpha?: number; transA?: 0 | 1; transB?: 0 | 1; transBatchA?: 0 | 1; transBatchB?: 0 | 1 };
   Gather: { axis: number };
   Gelu: Record<never, never>;
   Gemm: { alpha?: number; transA?: 0 | 1; transB?: 0 | 1 };
-  LayerNormalization: { axis: -1; epsilon: number };
+  /** With `statistics`, outputs 1 and 2 are the rows' mean and inverse standard deviation. */
+  LayerNormalization: { axis: -1; epsilon: number; statistics?: 1 };
+  LogSoftmax: { axis: -1 };
   Mul: Record<never, never>;
+  /** Zeros before and after, on one axis; written as ONNX inputs. */
+  Pad: { axis: number; before: Dim; after: Dim };
   ReduceSum: { axis: number };
   /** `to` is written as the second ONNX input. */
   Reshape: { to: Shape };
   /** One axis; start and length are written as ONNX inputs. */
   Slice: { axis: number; start: Dim; length: Dim };
   Softmax: { axis: -1 };
+  Sub: Record<never, never>;
   Transpose: { perm: readonly number[] };
 }
 
@@ -29,12 +38,24 @@ export type Domain = '' | 'com.microsoft';
 
 export interface Operator<A> {
   readonly domain: Domain;
+  /** The type of the first output. */
   readonly infer: (inputs: readonly TensorType[], attributes: A) => TensorType;
+  /** The types of the others, where there are any. */
+  readonly inferRest?: (inputs: readonly TensorType[], attributes: A) => readonly TensorType[];
 }
 
 export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = {
   Add: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
   Cast: { domain: '', infer: ([x], { to }) => ({ dtype: to, shape: x!.shape }) },
+  Erf: { domain: '', infer: ([x]) => x! },
+  Exp: { domain: '', infer: ([x]) => x! },
+  Expand: {
+    domain: '',
+    infer: ([x], { to }) => {
+      fits(sameShape(broadcast(x!.shape, to), to), 'Expand', x!.shape, to);
+      return like(x!, to);
+    },
+  },
   FusedMatMul: {
     domain: 'com.microsoft',
     infer: ([a, b], { transA, transB, transBatchA, transBatchB }) => {
@@ -68,8 +89,17 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
         fits(sameShape(p.shape, x!.shape.slice(-1)), 'LayerNormalization', x!.shape, p.shape);
       return x!;
     },
+    inferRest: ([x], { statistics }) => {
+      const row = like(x!, x!.shape.with(-1, dim(1)));
+      return statistics ? [row, row] : [];
+    },
   },
+  LogSoftmax: { domain: '', infer: ([x]) => x! },
   Mul: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
+  Pad: {
+    domain: '',
+    infer: ([x], { axis, before, after }) => like(x!, x!.shape.with(axis, sum(before, x!.shape[axis]!, after))),
+  },
   ReduceSum: { domain: '', infer: ([x], { axis }) => like(x!, x!.shape.toSpliced(axis, 1)) },
   Reshape: {
     domain: '',
@@ -80,6 +110,7 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
   },
   Slice: { domain: '', infer: ([x], { axis, length }) => like(x!, x!.shape.with(axis, length)) },
   Softmax: { domain: '', infer: ([x]) => x! },
+  Sub: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
   Transpose: {
     domain: '',
     infer: ([x], { perm }) =>

@@ -39,6 +39,8 @@ export interface DimsSource {
 export interface NodeSource {
   readonly kind: 'node';
   readonly node: Node;
+  /** Which of the node's outputs. */
+  readonly output: number;
 }
 
 export type Source = InputSource | WeightSource | ConstantSource | DimsSource | NodeSource;
@@ -51,7 +53,7 @@ export interface Node<K extends OpName = OpName> {
   readonly op: K;
   readonly inputs: readonly Value[];
   readonly attributes: OpAttributes[K];
-  readonly output: TensorType;
+  readonly outputs: readonly TensorType[];
 }
 
 export const value = (type: TensorType, source: Source): Value =>

@@ -1,0 +1,188 @@
+/**
+ * One gradient rule for every operator: `satisfies` the total mapped type, so an operator without a rule does not
+ * compile. dy is the gradient of the loss by the node's output y; a rule answers, for each input x, how dx joins the
+ * gradient that x has already got. It is asked only for the inputs that lead to what is trained.
+ */
+import {
+  add,
+  cast,
+  erf,
+  exp,
+  expand,
+  floats,
+  gemm,
+  matmul,
+  multiply,
+  pad,
+  reduceSum,
+  reshape,
+  slice,
+  standardised,
+  subtract,
+  times,
+  transpose,
+} from './build.js';
+import { type Shape, constant, dim, equal, sameShape, sub } from './dims.js';
+import type { OpName } from './operators.js';
+import type { Node, Value } from './value.js';
+
+/** sum + this node's contribution; `sum` is null for the first. */
+export type Accumulate = (sum: Value | null) => Value;
+export type GradientRule<K extends OpName = OpName> = (node: Node<K>, dy: Value, y: Value) => readonly Accumulate[];
+
+const plus =
+  (contribution: () => Value): Accumulate =>
+  (sum) =>
+    sum ? add(sum, contribution()) : contribution();
+
+export const GRADIENT_RULES = {
+  /** da = dy, db = dy, summed over the axes that were stretched. */
+  Add: ({ inputs }, dy) => inputs.map(({ shape }) => plus(() => unbroadcast(dy, shape))),
+
+  /** dx = dy in the type of x. */
+  Cast: ({ inputs: [x] }, dy) => [plus(() => cast(dy, x!.dtype))],
+
+  /** dx = dy · 2/√π · exp(-x²). */
+  Erf: ({ inputs: [x] }, dy) => [
+    plus(() => multiply(dy, times(exp(times(multiply(x!, x!), -1)), 2 / Math.sqrt(Math.PI)))),
+  ],
+
+  /** dx = dy · y. */
+  Exp: (_node, dy, y) => [plus(() => multiply(dy, y))],
+
+  /** dx = dy, summed over the axes that were stretched. */
+  Expand: ({ inputs: [x] }, dy) => [plus(() => unbroadcast(dy, x!.shape))],
+
+  /** y = α·A·B: dA = α·dy·Bᵀ, dB = α·Aᵀ·dy, each stored the way its matrix is. */
+  FusedMatMul: ({ inputs: [a, b], attributes }, dy) => {
+    const { alpha, transA = 0, transB = 0, transBatchA = 0, transBatchB = 0 } = attributes;
+    const scaled = alpha === undefined ? {} : { alpha };
+    const [ofA, ofB] = [
+      { a: transBatchA, b: transBatchB },
+      { a: transBatchB, b: transBatchA },
+    ];
+    const da = (): Value =>
+      transA
+        ? matmul(b!, dy, { ...scaled, transA: transB, transBatchA: ofA.b, transB: 1 })
+        : matmul(dy, b!, { ...scaled, transB: not(transB), transBatchB: ofA.b });
+    const db = (): Value =>
+      transB
+        ? matmul(dy, a!, { ...scaled, transA: 1, transB: transA, transBatchB: ofB.b })
+        : matmul(a!, dy, { ...scaled, transA: not(transA), transBatchA: ofB.b });
+    return [plus(() => asStored(da(), a!.shape, transBatchA)), plus(() => asStored(db(), b!.shape, transBatchB))];
+  },
+
+  /** Only frozen tables are gathered from. */
+  Gather: () => {
+    throw new TypeError('Gather has no gradient: a table that is gathered from cannot be trained');
+  },
+
+  /** y = x·Φ(x): dx = dy · (Φ(x) + x·φ(x)), Φ = (1 + erf(x/√2)) / 2, φ = exp(-x²/2) / √(2π). */
+  Gelu: ({ inputs: [x] }, dy) => [plus(() => multiply(dy, geluSlope(x!)))],
+
+  /** y = α·A·B + C: dA = α·dy·Bᵀ, dB = α·Aᵀ·dy (the sum so far enters as their C), dC = dy. */
+  Gemm: ({ inputs: [a, b, c], attributes: { alpha, transA = 0, transB = 0 } }, dy) => {
+    const scaled = alpha === undefined ? {} : { alpha };
+    const da: Accumulate = (sum) =>
+      transA
+        ? gemm(b!, dy, sum, { ...scaled, transA: transB, transB: 1 })
+        : gemm(dy, b!, sum, { ...scaled, transB: not(transB) });
+    const db: Accumulate = (sum) =>
+      transB
+        ? gemm(dy, a!, sum, { ...scaled, transA: 1, transB: transA })
+        : gemm(a!, dy, sum, { ...scaled, transA: not(transA) });
+    return [da, db, ...(c ? [plus(() => unbroadcast(dy, c.shape))] : [])];
+  },
+
+  /**
+   * y = γ·x̂ + β with x̂ = (x - μ)/σ. For g = dy·γ: dx = (g - mean(g) - x̂·mean(g·x̂)) / σ; dγ = Σ dy·x̂; dβ = Σ dy.
+   * x̂ and 1/σ are computed again: cheaper than keeping them.
+   */
+  LayerNormalization: ({ inputs: [x, gamma, beta], attributes: { epsilon } }, dy) => {
+    const again = (): ReturnType<typeof standardised> => standardised(x!, epsilon);
+    return [
+      plus(() => layerNormSlope(multiply(dy, gamma!), again())),
+      plus(() => unbroadcast(multiply(dy, again().standard), gamma!.shape)),
+      plus(() => unbroadcast(dy, beta!.shape)),
+    ];
+  },
+
+  /** dx = dy - exp(y) · Σ dy. */
+  LogSoftmax: (_node, dy, y) => [plus(() => subtract(dy, multiply(exp(y), rowSums(dy))))],
+
+  /** da = dy·b, db = dy·a, summed over the axes that were stretched. */
+  Mul: ({ inputs: [a, b] }, dy) => [
+    plus(() => unbroadcast(multiply(dy, b!), a!.shape)),
+    plus(() => unbroadcast(multiply(dy, a!), b!.shape)),
+  ],
+
+  /** dx = dy without the padding. */
+  Pad: ({ inputs: [x], attributes: { axis, before } }, dy) => [plus(() => slice(dy, axis, before, x!.shape[axis]!))],
+
+  /** dx = dy, repeated along the axis that was summed. */
+  ReduceSum: ({ inputs: [x], attributes: { axis } }, dy) => [
+    plus(() => expand(reshape(dy, ...x!.shape.with(axis, dim(1))), x!.shape)),
+  ],
+
+  /** dx = dy in the shape of x. */
+  Reshape: ({ inputs: [x] }, dy) => [plus(() => reshape(dy, ...x!.shape))],
+
+  /** dx = dy with zeros where nothing was taken. */
+  Slice: ({ inputs: [x], attributes: { axis, start, length } }, dy) => [
+    plus(() => pad(dy, axis, start, sub(sub(x!.shape[axis]!, length), start))),
+  ],
+
+  /** dx = y · (dy - Σ dy·y). */
+  Softmax: (_node, dy, y) => [plus(() => multiply(y, subtract(dy, rowSums(multiply(dy, y)))))],
+
+  /** da = dy, db = -dy, summed over the axes that were stretched. */
+  Sub: ({ inputs: [a, b] }, dy) => [
+    plus(() => unbroadcast(dy, a!.shape)),
+    plus(() => unbroadcast(times(dy, -1), b!.shape)),
+  ],
+
+  /** dx = dy with the axes put back. */
+  Transpose: ({ attributes: { perm } }, dy) => [
+    plus(() =>
+      transpose(
+        dy,
+        perm.map((_, axis) => perm.indexOf(axis)),
+      ),
+    ),
+  ],
+} satisfies { readonly [K in OpName]: GradientRule<K> };
+
+const not = (flag: 0 | 1): 0 | 1 => (flag ? 0 : 1);
+
+/** dy summed over the axes along which a tensor of `shape` was stretched to it. */
+function unbroadcast(dy: Value, shape: Shape): Value {
+  let sum = dy;
+  while (sum.shape.length > shape.length) sum = reduceSum(sum, 0);
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (constant(shape[axis]!) === 1 && !equal(dy.shape.at(axis - shape.length)!, 1)) sum = reduceSum(sum, axis);
+  }
+  return sameShape(sum.shape, shape) ? sum : reshape(sum, ...shape);
+}
+
+/** The gradient of a FusedMatMul's operand, [batch…, rows, columns], in that operand's own layout. */
+function asStored(gradient: Value, shape: Shape, transBatch: 0 | 1): Value {
+  if (!transBatch) return unbroadcast(gradient, shape);
+  const batched = unbroadcast(gradient, [...shape.slice(1, -1), shape[0]!, shape.at(-1)!]);
+  const last = shape.length - 1;
+  return transpose(batched, [last - 1, ...shape.slice(1, -1).keys(), last]);
+}
+
+const rowSums = (x: Value): Value => reshape(reduceSum(x, x.shape.length - 1), ...x.shape.with(-1, dim(1)));
+
+const rowMeans = (x: Value): Value => times(rowSums(x), 1 / constant(x.shape.at(-1)!)!);
+
+function layerNormSlope(g: Value, { standard, inverseDeviation }: ReturnType<typeof standardised>): Value {
+  const centred = subtract(g, rowMeans(g));
+  return multiply(subtract(centred, multiply(standard, rowMeans(multiply(g, standard)))), inverseDeviation);
+}
+
+function geluSlope(x: Value): Value {
+  const cumulative = times(add(erf(times(x, Math.SQRT1_2)), floats([1], [])), 0.5);
+  const density = times(exp(times(multiply(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+  return add(cumulative, multiply(x, density));
+}

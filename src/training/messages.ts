@@ -1,0 +1,112 @@
+/**
+ * All that crosses between the processes of a training run (IPC with serialization 'advanced'): the supervisor starts
+ * the run's child, which holds the loop and starts the gradient children.
+ */
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import type { LayerLinear } from '../checkpoint/names.js';
+import type { LoopParameters, StepReport } from './loop.js';
+import type { MicroBatch, MicroResult } from './micro-batch.js';
+import type { LoraPlan } from './parameters.js';
+
+export interface TrainingRows {
+  /** Token ids of all rows, one after the other, and the length of each. */
+  readonly ids: Int32Array;
+  readonly lengths: Int32Array;
+  /** Of each row, the place of its right label in the checkpoint's order. */
+  readonly labels: Int32Array;
+}
+
+export interface TrainingSetup extends LoopParameters {
+  readonly r: number;
+  readonly lora_alpha: number;
+  readonly lora_dropout: number;
+  readonly linears: readonly LayerLinear[];
+}
+
+/** What a run's child is to do. */
+export interface Job {
+  /** What saved states must belong to. */
+  readonly digest: string;
+  readonly checkpoint: Checkpoint;
+  readonly setup: TrainingSetup;
+  readonly rows: TrainingRows;
+  /** Where states are kept. */
+  readonly directory: string;
+  /** Processes that compute gradients. */
+  readonly children: number;
+}
+
+export interface StartMessage {
+  readonly kind: 'start';
+  readonly job: Job;
+}
+
+export interface StartedMessage {
+  readonly kind: 'started';
+  /** Epochs done before, which a saved state gave. */
+  readonly epoch: number;
+  /** The gradient children. */
+  readonly pids: readonly number[];
+}
+
+export interface StepMessage extends StepReport {
+  readonly kind: 'step';
+  readonly samples_per_second: number;
+  readonly seconds_left: number;
+}
+
+/** The epoch's state is on the disk. */
+export interface EpochMessage {
+  readonly kind: 'epoch';
+  readonly epoch: number;
+}
+
+export interface TrainedMessage {
+  readonly kind: 'trained';
+  /** In the order of parameterLayout. */
+  readonly parameters: Float32Array;
+}
+
+/** Would fail again at the same place. */
+export interface FailedMessage {
+  readonly kind: 'failed';
+  readonly reason: string;
+}
+
+/** Something died under the run; it may be tried again. */
+export interface BrokenMessage {
+  readonly kind: 'broken';
+  readonly reason: string;
+}
+
+export type ProgressMessage = StartedMessage | StepMessage | EpochMessage;
+export type Outcome = TrainedMessage | FailedMessage | BrokenMessage;
+export type FromRunChild = ProgressMessage | Outcome;
+
+export interface OpenMessage {
+  readonly kind: 'open';
+  readonly checkpoint: Checkpoint;
+  readonly plan: LoraPlan;
+  readonly dropout: number;
+  readonly seed: number;
+}
+
+/** What the micro-batches after it are computed with. */
+export interface ParametersMessage {
+  readonly kind: 'parameters';
+  readonly parameters: Float32Array;
+  readonly step: number;
+}
+
+export interface MicroMessage {
+  readonly kind: 'micro';
+  readonly micro: MicroBatch;
+}
+
+export type ToGradientChild = OpenMessage | ParametersMessage | MicroMessage;
+
+export interface GradientMessage extends MicroResult {
+  readonly kind: 'gradient';
+}
+
+export type FromGradientChild = GradientMessage | FailedMessage;

@@ -1,0 +1,86 @@
+/** A checkpoint's gradient graph, opened: loss and gradient of one micro-batch. Only child processes import this file. */
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
+import { batch } from '../graph/batch.js';
+import { compile } from '../graph/onnx.js';
+import { LOSS, TARGETS, gradientOutput, trainingGraph } from '../graph/training.js';
+import { type Feeds, openSession } from '../runtime/session.js';
+import { dropoutFeeds } from './dropout.js';
+import type { MicroBatch, MicroResult } from './micro-batch.js';
+import { type LoraPlan, type ParameterLayout, type ParameterTensor, adapterOf, parameterLayout } from './parameters.js';
+
+export interface TrainingOptions {
+  readonly checkpoint: Checkpoint;
+  readonly plan: LoraPlan;
+  /** Probability that an element of a LoRA branch's input is dropped; 0: no dropout. */
+  readonly dropout: number;
+  readonly seed: number;
+  readonly threads: number;
+}
+
+export interface TrainingSession {
+  readonly layout: ParameterLayout;
+  /** `step` counts optimizer steps and, with the seed, decides the dropout. Blocks its thread while it runs. */
+  run(parameters: Float32Array, micro: MicroBatch, step: number): Promise<MicroResult>;
+}
+
+export async function openTraining({
+  checkpoint,
+  plan,
+  dropout,
+  seed,
+  threads,
+}: TrainingOptions): Promise<TrainingSession> {
+  const { config, directory } = checkpoint;
+  const layout = parameterLayout(config, plan);
+  const shape = { ...commonShape([adapterOf(layout, new Float32Array(layout.length))], false), bank: false } as const;
+  const graph = trainingGraph(checkpoint, { adapter: shape, modules: plan.modules, dropout: dropout > 0 });
+  const session = await openSession(compile(graph.outputs), { directory, threads });
+  const masks = dropoutFeeds(config, graph.masks, dropout);
+  return {
+    layout,
+    run: async (parameters, micro, step) => {
+      const { feeds, bindings } = batch(config, micro.rows);
+      const results = await session.run(
+        {
+          ...feeds,
+          ...adapterFeeds(config, [adapterOf(layout, parameters)], shape),
+          ...masks({ seed, step, firstRow: micro.firstRow }, bindings),
+          [TARGETS]: targets(micro),
+        },
+        bindings,
+      );
+      return { loss: results[LOSS]![0]!, gradient: collected(layout, results, shape.rank) };
+    },
+  };
+}
+
+function targets({ targets: rows }: MicroBatch): Feeds[string] {
+  const labels = rows[0]!.length;
+  return {
+    data: Float32Array.from({ length: rows.length * labels }, (_, i) => rows[Math.floor(i / labels)]![i % labels]!),
+    shape: [rows.length, labels],
+  };
+}
+
+/** The graph's gradients as one vector: padding of the rank left out; the graph's B is ours times the scale. */
+function collected(
+  { tensors, length, plan }: ParameterLayout,
+  results: Record<string, Float32Array>,
+  rank: number,
+): Float32Array {
+  const gradient = new Float32Array(length);
+  for (const tensor of tensors) {
+    const found = results[gradientOutput(tensor.name)]!;
+    if (isLoraB(tensor))
+      unpadColumns(found, rank, gradient.subarray(tensor.offset, tensor.offset + tensor.length), plan);
+    else gradient.set(found.subarray(0, tensor.length), tensor.offset);
+  }
+  return gradient;
+}
+
+const isLoraB = ({ name }: ParameterTensor): boolean => name.endsWith('lora_B');
+
+function unpadColumns(from: Float32Array, width: number, to: Float32Array, { rank, scale }: LoraPlan): void {
+  for (let i = 0; i < to.length; i++) to[i] = scale * from[Math.floor(i / rank) * width + (i % rank)]!;
+}

@@ -64,7 +64,7 @@ export async function errorOf(response: Response): Promise<ErrataError> {
 function fieldsOf(text: string, { status, statusText }: Response): ProblemFields {
   try {
     const body: unknown = JSON.parse(text);
-    if (typeof body === 'object' && body !== null && 'title' in body) return body;
+    if (typeof body === 'object' && body !== null && 'title' in body) return body as ProblemFields;
   } catch {
     // Not from the service itself: a proxy, say.
   }

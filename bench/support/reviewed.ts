@@ -53,7 +53,11 @@ function placeOf(labels: readonly CheckpointLabel[], word: string): number {
 }
 
 /** What the engine answers, in the order of the examples; `adapter` is a digest that it holds, null the base model. */
-export async function answersOf(engine: Engine, examples: readonly Example[], adapter: string | null): Promise<Answer[]> {
+export async function answersOf(
+  engine: Engine,
+  examples: readonly Example[],
+  adapter: string | null,
+): Promise<Answer[]> {
   const answers: Answer[] = [];
   for (let from = 0; from < examples.length; from += 512) {
     const rows = examples.slice(from, from + 512).map(({ ids }) => ids);
@@ -71,14 +75,15 @@ function answerOf(logits: Float32Array): Answer {
 export interface Review {
   /** Answered wrongly, surer than `above`. */
   readonly corrections: Example[];
-  /** Answered rightly. */
+  /** Answered rightly, as sure. */
   readonly confirmations: Example[];
 }
 
 export function reviewOf(examples: readonly Example[], answers: readonly Answer[], above = 0.8): Review {
   const right = (i: number): boolean => answers[i]!.label === examples[i]!.gold;
+  const sure = (i: number): boolean => answers[i]!.confidence > above;
   return {
-    corrections: examples.filter((_, i) => !right(i) && answers[i]!.confidence > above),
-    confirmations: examples.filter((_, i) => right(i)),
+    corrections: examples.filter((_, i) => !right(i) && sure(i)),
+    confirmations: examples.filter((_, i) => right(i) && sure(i)),
   };
 }

@@ -9,6 +9,7 @@ import { model, type ModelOptions } from './model.js';
 import { nli, type NliOptions } from './nli.js';
 import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
+import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -17,13 +18,15 @@ export type RouteOptions = NliOptions &
   WarmupOptions &
   EmbedOptions &
   MetricsOptions &
-  PredictionsOptions;
+  PredictionsOptions &
+  TrainingRunsOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
   const methods = noteMethods(app);
   await app.register(nli, options);
   await app.register(predictions, options);
+  await app.register(trainingRuns, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

@@ -7,6 +7,7 @@ import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
+import { trainingRunComponents } from './training-runs.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -29,4 +30,5 @@ export const components: readonly TSchema[] = [
   EmbedResponse,
   Prediction,
   PredictionList,
+  ...trainingRunComponents,
 ];

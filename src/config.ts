@@ -164,6 +164,21 @@ export const SETTINGS = {
     help: 'milliseconds a pair waits for company before a batch leaves that is not full',
     example: '10',
   },
+  trainAfter: {
+    name: 'ERRATA_TRAIN_AFTER',
+    read: integer(0, 1_000_000),
+    fallback: '100',
+    help: 'usable corrections that are new since the last training run and start one by themselves; 0: none do',
+    example: '500',
+  },
+  trainingChildren: {
+    name: 'ERRATA_TRAINING_CHILDREN',
+    read: orAuto(integer(1, 64)),
+    fallback: 'auto',
+    told: 'one for each available core, as far as a batch can be shared out',
+    help: 'processes of lowest priority that compute the gradients of a training run; the adapter is the same for any number',
+    example: '1',
+  },
   logLevel: {
     name: 'ERRATA_LOG_LEVEL',
     read: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

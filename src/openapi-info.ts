@@ -20,6 +20,7 @@ export const openApiInfo = {
   tags: [
     { name: 'judging', description: 'Pairs in, labels out' },
     { name: 'predictions', description: 'What was judged' },
+    { name: 'training', description: 'What is learnt from corrections' },
     { name: 'model', description: 'What judges' },
     { name: 'embedding', description: 'Passed on to another server' },
     { name: 'health', description: 'Is it up, and how is it' },

@@ -30,6 +30,7 @@ const describedOnly: Dependencies = {
   modules: uncalled,
   activeAdapter: uncalled,
   predictions: { list: uncalled, get: uncalled },
+  training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,

@@ -29,3 +29,7 @@ function read(file: string): string {
     return '';
   }
 }
+
+/** Megabytes: the most that a process has had in memory at once, pages of mapped files included. */
+export const peakMemory = (pid: number): number =>
+  Number(/^VmHWM:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;

@@ -45,8 +45,134 @@ export interface PredictionsTable {
   created_at: string;
 }
 
+/** `recorded`: from a judgement kept here; `claimed`: what the correction said; `judged`: judged here for the correction. */
+export type ConfidenceSource = 'recorded' | 'claimed' | 'judged';
+
+/** Why the pair was looked at: a sample of errors is not a sample of traffic. */
+export type ReviewSource = 'volunteered' | 'random' | 'disagreement' | 'low_margin';
+
+/** What a reviewer said of a pair: one row per (prediction, reviewer). It has its own texts, so it outlives the judgement. */
+export interface NliCorrectionsTable {
+  /** UUIDv7. */
+  id: string;
+  /** The client's own name for the correction: stored once. */
+  external_id: string | null;
+  prediction_id: string | null;
+  pair_id: string | null;
+  edge_id: string | null;
+  page_id: string | null;
+  premise: string;
+  nli_hypothesis: string;
+  original_label: Label;
+  /** Raw, 0 to 1. */
+  original_confidence: number;
+  original_raw_label: string | null;
+  correct_label: Label;
+  confidence_source: ConfidenceSource;
+  reviewer: string;
+  reason: string | null;
+  review_source: ReviewSource;
+  /** What judged; null when nobody here knows. */
+  model_digest: string | null;
+  adapter_digest: string | null;
+  /** The API key that sent it. */
+  key_id: string | null;
+  /** SHA-256 (hex) of what the client said: tells a repeated correction from another one. */
+  content_sha256: string;
+  /** SHA-256 (hex) of the normalised pair: rows of one pair are duplicates, or in conflict. */
+  pair_sha256: string;
+  created_at: string;
+}
+
+/** Rows that no longer count. */
+export interface NliCorrectionHistoryTable extends NliCorrectionsTable {
+  ended_at: string;
+  ended_by: 'replaced' | 'withdrawn';
+}
+
+/** The answer to a request that carried an Idempotency-Key, written in the transaction of what the request did. */
+export interface IdempotencyKeysTable {
+  key: string;
+  route: string;
+  /** The API key that asked; empty while the service is open. */
+  key_id: string;
+  body_sha256: string;
+  /** JSON. */
+  answer: string;
+  created_at: string;
+}
+
+export type Side = 'train' | 'validation';
+
+/** The side of a group of rows, once and for ever. */
+export interface PageSidesTable {
+  group_key: string;
+  side: Side;
+  decided_at: string;
+}
+
+export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
+
+/** One training run. It ends once: the database refuses to change a run that has ended. */
+export interface TrainingRunsTable {
+  /** The order of the queue. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: RunState;
+  started_by: 'request' | 'trigger';
+  /** Who asked: the API key's id; null while the service is open, and for the trigger. */
+  actor: string | null;
+  base_model: string;
+  base_digest: string;
+  /** JSON: every parameter. */
+  parameters: string;
+  /** JSON: code version, and the corrections left out with their reasons. */
+  manifest: string;
+  /** JSON: rows by side and kind. */
+  counts: string;
+  /** JSON: where it is; null before it runs. */
+  progress: string | null;
+  adapter_id: string | null;
+  comparison_id: string | null;
+  /** Why it failed. */
+  error: string | null;
+  seed: number;
+  /** Counts its beginnings: what an earlier beginning still writes is refused. */
+  attempt: number;
+  /** Beginnings that ended by themselves: after three of them the run fails. */
+  crashes: number;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
+/** What happened in a run, from 1. */
+export interface TrainingRunEventsTable {
+  run_id: string;
+  seq: number;
+  at: string;
+  /** JSON object with `type`. */
+  event: string;
+}
+
+/** The corrections and confirmations a run knew as usable; `used`: it was trained on. */
+export interface TrainingRunCorrectionsTable {
+  run_id: string;
+  correction_id: string;
+  side: Side;
+  used: 0 | 1;
+}
+
 export interface Schema {
   texts: TextsTable;
   revisions: RevisionsTable;
   predictions: PredictionsTable;
+  nli_corrections: NliCorrectionsTable;
+  nli_correction_history: NliCorrectionHistoryTable;
+  idempotency_keys: IdempotencyKeysTable;
+  page_sides: PageSidesTable;
+  training_runs: TrainingRunsTable;
+  training_run_events: TrainingRunEventsTable;
+  training_run_corrections: TrainingRunCorrectionsTable;
 }

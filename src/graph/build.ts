@@ -1,5 +1,5 @@
 /** Free functions that make values: `gemm(x, w, b)` reads like the formula it stands for. */
-import { type DimLike, type Shape, constant, dim, shape } from './dims.js';
+import { type DimLike, type Shape, constant, dim, sameShape, shape } from './dims.js';
 import { OPERATORS, type OpAttributes, type OpName, type Operator } from './operators.js';
 import { type DType, type Node, type Value, type WeightSource, value } from './value.js';
 
@@ -49,8 +49,14 @@ export const expand = (x: Value, to: Shape): Value => apply('Expand', [x], { to 
 export const logSoftmax = (x: Value): Value => apply('LogSoftmax', [x], { axis: -1 });
 export const softmax = (x: Value): Value => apply('Softmax', [x], { axis: -1 });
 export const transpose = (x: Value, perm: readonly number[]): Value => apply('Transpose', [x], { perm });
-export const reduceSum = (x: Value, axis: number): Value => apply('ReduceSum', [x], { axis });
-export const reshape = (x: Value, ...to: DimLike[]): Value => apply('Reshape', [x], { to: shape(...to) });
+export const reduceSum = (x: Value, axis: number, keepdims: 0 | 1 = 0): Value =>
+  apply('ReduceSum', [x], { axis, keepdims });
+/** A reshaped tensor is reshaped from what it was before. */
+export function reshape(x: Value, ...to: DimLike[]): Value {
+  const { source } = x;
+  const from = source.kind === 'node' && source.node.op === 'Reshape' ? source.node.inputs[0]! : x;
+  return sameShape(from.shape, shape(...to)) ? from : apply('Reshape', [from], { to: shape(...to) });
+}
 
 export const slice = (x: Value, axis: number, start: DimLike, length: DimLike): Value =>
   apply('Slice', [x], { axis, start: dim(start), length: dim(length) });
@@ -68,7 +74,12 @@ export const layerNorm = (x: Value, gamma: Value, beta: Value, epsilon: number):
 /** Rows of x with mean 0 and variance 1, and the factor [rows, 1] that made their variance 1. */
 export function standardised(x: Value, epsilon: number): { standard: Value; inverseDeviation: Value } {
   const width = constant(x.shape.at(-1)!)!;
-  const affine = [1, 0].map((n) => floats(new Array<number>(width).fill(n), [width]));
+  const affine = [1, 0].map((n) =>
+    floats(
+      Array.from({ length: width }, () => n),
+      [width],
+    ),
+  );
   const [standard, , inverseDeviation] = applyAll('LayerNormalization', [x, ...affine], {
     axis: -1,
     epsilon,

@@ -5,6 +5,7 @@
  */
 import {
   add,
+  apply,
   cast,
   erf,
   exp,
@@ -22,9 +23,9 @@ import {
   times,
   transpose,
 } from './build.js';
-import { type Shape, constant, dim, equal, sameShape, sub } from './dims.js';
+import { type Dim, type Shape, constant, dim, equal, size, sub } from './dims.js';
 import type { OpName } from './operators.js';
-import type { Node, Value } from './value.js';
+import { type Node, type Value, isNode } from './value.js';
 
 /** sum + this node's contribution; `sum` is null for the first. */
 export type Accumulate = (sum: Value | null) => Value;
@@ -78,7 +79,7 @@ export const GRADIENT_RULES = {
   },
 
   /** y = x·Φ(x): dx = dy · (Φ(x) + x·φ(x)), Φ = (1 + erf(x/√2)) / 2, φ = exp(-x²/2) / √(2π). */
-  Gelu: ({ inputs: [x] }, dy) => [plus(() => multiply(dy, geluSlope(x!)))],
+  Gelu: ({ inputs: [x] }, dy) => [plus(() => multiply(inProduct(dy, 0.5), twiceGeluSlope(x!)))],
 
   /** y = α·A·B + C: dA = α·dy·Bᵀ, dB = α·Aᵀ·dy (the sum so far enters as their C), dC = dy. */
   Gemm: ({ inputs: [a, b, c], attributes: { alpha, transA = 0, transB = 0 } }, dy) => {
@@ -157,11 +158,19 @@ const not = (flag: 0 | 1): 0 | 1 => (flag ? 0 : 1);
 /** dy summed over the axes along which a tensor of `shape` was stretched to it. */
 function unbroadcast(dy: Value, shape: Shape): Value {
   let sum = dy;
-  while (sum.shape.length > shape.length) sum = reduceSum(sum, 0);
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    if (constant(shape[axis]!) === 1 && !equal(dy.shape.at(axis - shape.length)!, 1)) sum = reduceSum(sum, axis);
+  while (sum.shape.length > shape.length) sum = sumOfRows(sum);
+  for (const [axis, d] of shape.entries()) {
+    if (constant(d) === 1 && !equal(sum.shape[axis]!, 1))
+      sum = axis === 0 ? reshape(sumOfRows(sum), 1, ...sum.shape.slice(1)) : reduceSum(sum, axis, 1);
   }
-  return sameShape(sum.shape, shape) ? sum : reshape(sum, ...shape);
+  return sum;
+}
+
+/** x · factor, where it can in the product that makes x. */
+function inProduct(x: Value, factor: number): Value {
+  const node = x.source.kind === 'node' ? x.source.node : null;
+  if (!node || !isNode(node, 'Gemm') || node.inputs.length > 2) return times(x, factor);
+  return apply('Gemm', node.inputs, { ...node.attributes, alpha: factor * (node.attributes.alpha ?? 1) });
 }
 
 /** The gradient of a FusedMatMul's operand, [batch…, rows, columns], in that operand's own layout. */
@@ -172,7 +181,7 @@ function asStored(gradient: Value, shape: Shape, transBatch: 0 | 1): Value {
   return transpose(batched, [last - 1, ...shape.slice(1, -1).keys(), last]);
 }
 
-const rowSums = (x: Value): Value => reshape(reduceSum(x, x.shape.length - 1), ...x.shape.with(-1, dim(1)));
+const rowSums = (x: Value): Value => reduceSum(x, x.shape.length - 1, 1);
 
 const rowMeans = (x: Value): Value => times(rowSums(x), 1 / constant(x.shape.at(-1)!)!);
 
@@ -181,8 +190,16 @@ function layerNormSlope(g: Value, { standard, inverseDeviation }: ReturnType<typ
   return multiply(subtract(centred, multiply(standard, rowMeans(multiply(g, standard)))), inverseDeviation);
 }
 
-function geluSlope(x: Value): Value {
-  const cumulative = times(add(erf(times(x, Math.SQRT1_2)), floats([1], [])), 0.5);
-  const density = times(exp(times(multiply(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-  return add(cumulative, multiply(x, density));
+/** 2x·φ(x) + 2Φ(x), the constants folded into the exponent: twice the slope. */
+function twiceGeluSlope(x: Value): Value {
+  const z = times(x, Math.SQRT1_2);
+  const twiceDensity = exp(subtract(floats([Math.log(2 / Math.sqrt(2 * Math.PI))], []), multiply(z, z)));
+  return add(add(multiply(x, twiceDensity), erf(z)), floats([1], []));
+}
+
+/** The sum over the leading axis, as a product with a row of ones: several times faster than ReduceSum there. */
+function sumOfRows(x: Value): Value {
+  const [rows, ...rest] = x.shape as [Dim, ...Dim[]];
+  const ones = expand(floats([1], [1, 1]), [dim(1), rows]);
+  return reshape(gemm(ones, reshape(x, rows, size(rest)), null), ...rest);
 }

@@ -13,8 +13,16 @@ import type { Node, Value } from './value.js';
 export function gradients(loss: Value, inputs: readonly Value[]): Value[] {
   const wanted = new Set(inputs.map(key));
   const between = nodesBetween(loss, wanted);
-  const sums = new Map<Key, Value>([[key(loss), floats([1], loss.shape.map(() => 1))]]);
-  for (const [node, y] of [...between].reverse()) {
+  const sums = new Map<Key, Value>([
+    [
+      key(loss),
+      floats(
+        [1],
+        loss.shape.map(() => 1),
+      ),
+    ],
+  ]);
+  for (const [node, y] of [...between].toReversed()) {
     ruleOf(node)(node, sums.get(node)!, y).forEach((accumulate, i) => {
       const x = node.inputs[i]!;
       if (wanted.has(key(x)) || between.has(key(x) as Node)) sums.set(key(x), accumulate(sums.get(key(x)) ?? null));

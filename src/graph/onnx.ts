@@ -3,9 +3,9 @@
  * file's field numbers). Weights are written as external data: a place in a file, never bytes.
  */
 import { type Dim, type Shape, add as sum, constant, dim, shape, text } from './dims.js';
-import { OPERATORS, type OpName } from './operators.js';
+import { OPERATORS } from './operators.js';
 import { Message } from './protobuf.js';
-import { type DType, type Node, type TensorType, type Value, value } from './value.js';
+import { type DType, type Node, type TensorType, type Value, isNode, value } from './value.js';
 
 export interface Outputs {
   readonly [name: string]: Value;
@@ -113,8 +113,6 @@ function keyOf({ source, dtype }: Value): string {
   return source.kind === 'node' ? '' : `${source.kind} ${source.name}`;
 }
 
-const isNode = <K extends OpName>(node: Node, op: K): node is Node & Node<K> => node.op === op;
-
 /** What ONNX takes as int64 inputs and our nodes keep as attributes. */
 function vectorInputs(node: Node): Value[] {
   if (isNode(node, 'Reshape') || isNode(node, 'Expand')) return [vector(node.attributes.to)];
@@ -145,23 +143,20 @@ function* attributes(node: Node): Generator<Message> {
     if (given === undefined || UNWRITTEN.has(`${node.op}.${key}`)) continue;
     yield attribute(key, key === 'to' ? ELEMENT[given as DType] : (given as number | readonly number[]));
   }
-  if (node.op === 'ReduceSum') yield attribute('keepdims', 0);
 }
 
 /** Attributes that are inputs of the ONNX operator, or a number of outputs. */
 const UNWRITTEN = new Set([
-  ...[
-    'Expand.to',
-    'Pad.axis',
-    'Pad.before',
-    'Pad.after',
-    'ReduceSum.axis',
-    'Reshape.to',
-    'Slice.axis',
-    'Slice.start',
-    'Slice.length',
-  ],
+  'Expand.to',
   'LayerNormalization.statistics',
+  'Pad.after',
+  'Pad.axis',
+  'Pad.before',
+  'ReduceSum.axis',
+  'Reshape.to',
+  'Slice.axis',
+  'Slice.length',
+  'Slice.start',
 ]);
 const FLOAT_ATTRIBUTES = new Set(['alpha', 'epsilon']);
 

@@ -23,7 +23,7 @@ export interface OpAttributes {
   Mul: Record<never, never>;
   /** Zeros before and after, on one axis; written as ONNX inputs. */
   Pad: { axis: number; before: Dim; after: Dim };
-  ReduceSum: { axis: number };
+  ReduceSum: { axis: number; keepdims: 0 | 1 };
   /** `to` is written as the second ONNX input. */
   Reshape: { to: Shape };
   /** One axis; start and length are written as ONNX inputs. */
@@ -90,7 +90,7 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
       return x!;
     },
     inferRest: ([x], { statistics }) => {
-      const row = like(x!, x!.shape.with(-1, dim(1)));
+      const row = like(x!, x!.shape.with(x!.shape.length - 1, dim(1)));
       return statistics ? [row, row] : [];
     },
   },
@@ -100,7 +100,10 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     domain: '',
     infer: ([x], { axis, before, after }) => like(x!, x!.shape.with(axis, sum(before, x!.shape[axis]!, after))),
   },
-  ReduceSum: { domain: '', infer: ([x], { axis }) => like(x!, x!.shape.toSpliced(axis, 1)) },
+  ReduceSum: {
+    domain: '',
+    infer: ([x], { axis, keepdims }) => like(x!, keepdims ? x!.shape.with(axis, dim(1)) : x!.shape.toSpliced(axis, 1)),
+  },
   Reshape: {
     domain: '',
     infer: ([x], { to }) => {

@@ -58,3 +58,6 @@ export interface Node<K extends OpName = OpName> {
 
 export const value = (type: TensorType, source: Source): Value =>
   Object.freeze({ dtype: type.dtype, shape: type.shape, source: Object.freeze(source) });
+
+/** Whether `node` applies `op`; then its attributes have that operator's type. */
+export const isNode = <K extends OpName>(node: Node, op: K): node is Node & Node<K> => node.op === op;

@@ -1,11 +1,11 @@
 /** The program of a run's child: the loop, its saved states and its gradient children. It ends when its parent is gone. */
 import os from 'node:os';
 import { readHead } from '../checkpoint/head.js';
-import { ChildGone, GradientPool } from './gradient-pool.js';
+import { GradientFailure, type GradientPool, openGradientPool } from './gradient-pool.js';
 import { type Position, type StepReport, startOf, train } from './loop.js';
-import type { Job, Outcome, ProgressMessage, StartMessage, StepMessage, TrainingRows } from './messages.js';
+import type { Job, LastMessage, ProgressMessage, StartMessage, StepMessage, TrainingRows } from './messages.js';
 import { type Example, oneHot } from './micro-batch.js';
-import { type LoraPlan, initialParameters, parameterLayout, planOf } from './parameters.js';
+import { initialParameters, parameterLayout, planOf } from './parameters.js';
 import { loadState, saveState } from './saved-state.js';
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);
@@ -16,37 +16,43 @@ process.once('message', ({ job }: StartMessage) => void work(job));
 const send = (message: ProgressMessage): void => void process.send?.(message);
 
 async function work(job: Job): Promise<void> {
-  const { checkpoint, setup, children } = job;
-  const plan = planOf(checkpoint.config, setup);
-  const pool = new GradientPool({ checkpoint, plan, dropout: setup.lora_dropout, seed: setup.seed }, children);
-  const outcome = await attempt(job, plan, pool);
-  await pool.close();
+  const outcome = await attempt(job).catch((error: unknown): LastMessage => {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { kind: error instanceof GradientFailure && error.gone ? 'broken' : 'failed', reason };
+  });
   // Without waiting for it, disconnecting would drop what is not written yet.
   process.send?.(outcome, () => process.disconnect());
 }
 
-async function attempt(job: Job, plan: LoraPlan, pool: GradientPool): Promise<Outcome> {
+async function attempt(job: Job): Promise<LastMessage> {
+  const { checkpoint, setup, children } = job;
+  const plan = planOf(checkpoint.config, setup);
+  const options = { checkpoint, plan, dropout: setup.lora_dropout, seed: setup.seed, threads: 1 };
+  const pool = await openGradientPool(options, children);
   try {
-    const position = await begin(job, plan);
+    const position = await begin(job);
     send({ kind: 'started', epoch: position.epoch, pids: pool.pids });
     return { kind: 'trained', parameters: await run(job, position, pool) };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { kind: error instanceof ChildGone ? 'broken' : 'failed', reason };
+  } finally {
+    await pool.close();
   }
 }
 
-async function begin({ checkpoint, setup, directory, digest }: Job, plan: LoraPlan): Promise<Position> {
-  const layout = parameterLayout(checkpoint.config, plan);
+async function begin({ checkpoint, setup, directory, digest }: Job): Promise<Position> {
+  const layout = parameterLayout(checkpoint.config, planOf(checkpoint.config, setup));
   const saved = await loadState(directory, digest, layout.length);
   return saved ?? startOf(initialParameters(layout, await readHead(checkpoint), setup.seed));
 }
 
-async function run({ checkpoint, setup, rows, directory, digest }: Job, from: Position, pool: GradientPool) {
+async function run(
+  { checkpoint, setup, rows, directory, digest }: Job,
+  from: Position,
+  pool: GradientPool,
+): Promise<Float32Array> {
   const examples = examplesOf(rows, checkpoint.config.id2label.length);
   const meter = startMeter((setup.epochs - from.epoch) * examples.length);
   return await train(examples, setup, from, {
-    gradients: (parameters, micros, step) => pool.gradients(parameters, micros, step),
+    gradient: (...given) => pool.gradient(...given),
     onStep: (report) => send(meter(report)),
     onEpoch: async (position) => {
       await saveState(directory, digest, position);

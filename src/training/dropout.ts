@@ -7,7 +7,7 @@ import { evaluate } from '../graph/dims.js';
 import { relativeRows } from '../graph/relative.js';
 import type { DropoutMask } from '../graph/training.js';
 import type { Tensor } from '../runtime/session.js';
-import { bits, keyOf } from './random.js';
+import { type Key, bits, keyOf } from './random.js';
 
 export interface DropoutDraw {
   readonly seed: number;
@@ -17,47 +17,74 @@ export interface DropoutDraw {
   readonly firstRow: number;
 }
 
-/** The feeds of `masks`. Buffers are used again by the next call. */
-export type DropoutFeeds = (
-  draw: DropoutDraw,
-  bindings: { readonly L: number; readonly B: number },
-) => Record<string, Tensor>;
+interface Sizes {
+  readonly L: number;
+  readonly B: number;
+}
 
-export function dropoutFeeds(config: DebertaConfig, masks: readonly DropoutMask[], p: number): DropoutFeeds {
-  const buffers = new Map(masks.map(({ name }) => [name, new Float32Array(0)]));
-  return ({ seed, step, firstRow }, bindings) =>
+/** The feeds of `masks`. Buffers are used again by the next call. */
+export function dropoutFeeds(
+  config: DebertaConfig,
+  masks: readonly DropoutMask[],
+  p: number,
+): (draw: DropoutDraw, sizes: Sizes) => Record<string, Tensor> {
+  const gaps = gapTable(p);
+  const buffers = new Map<string, Float32Array>();
+  const buffer = (name: string, length: number): Float32Array => {
+    if ((buffers.get(name)?.length ?? 0) < length) buffers.set(name, new Float32Array(length));
+    return buffers.get(name)!.subarray(0, length).fill(gaps.kept);
+  };
+  return ({ seed, step, firstRow }, sizes) =>
     Object.fromEntries(
       masks.map((mask) => {
-        const [rows, width] = mask.shape.map((d) => evaluate(d, bindings)) as [number, number];
-        if (buffers.get(mask.name)!.length < rows * width) buffers.set(mask.name, new Float32Array(rows * width));
-        const data = buffers.get(mask.name)!.subarray(0, rows * width);
-        const numberOf = rowNumbers(config, mask, bindings, firstRow);
+        const [rows, width] = mask.shape.map((d) => evaluate(d, { ...sizes })) as [number, number];
+        const data = buffer(mask.name, rows * width);
+        const numberOf = rowNumbers(config, mask, sizes, firstRow);
         for (let row = 0; row < rows; row++)
-          fillRow(data, row * width, width, keyOf(seed, step, mask.id, numberOf(row)), p);
+          drop(data, row * width, width, keyOf(seed, step, mask.id, numberOf(row)), gaps);
         return [mask.name, { data, shape: [rows, width] }];
       }),
     );
 }
 
-/** Positions below 2¹⁶ of rows below 2¹⁵; distances share a number where they share an embedding. */
+/** Position and row of a token; distances share a number, and so a fate, where they share an embedding. */
 function rowNumbers(
   config: DebertaConfig,
   { rows }: DropoutMask,
-  { L, B }: { L: number; B: number },
+  { L, B }: Sizes,
   firstRow: number,
 ): (row: number) => number {
-  if (rows === 'tokens') return (row) => (firstRow + (row % B)) * 0x10000 + Math.floor(row / B);
+  if (rows === 'tokens') return (row) => Math.floor(row / B) * 0x10000 + firstRow + (row % B);
   const embeddings = relativeRows(config, L, rows);
   return (row) => embeddings[row]!;
 }
 
-/** Two elements of 16 bits out of each number. */
-function fillRow(out: Float32Array, offset: number, width: number, key: ReturnType<typeof keyOf>, p: number): void {
-  const limit = Math.round(p * 0x10000);
-  const kept = 0x10000 / (0x10000 - limit);
-  for (let i = 0; i < width; i += 2) {
-    const random = bits(key, i);
-    out[offset + i] = ((limit - 1 - (random >>> 16)) >>> 31) * kept;
-    if (i + 1 < width) out[offset + i + 1] = ((limit - 1 - (random & 0xffff)) >>> 31) * kept;
+interface Gaps {
+  /** How many elements are kept before the next is dropped, by 16 random bits. */
+  readonly table: Uint32Array;
+  /** What a kept element is: the inverse of the share that is kept. */
+  readonly kept: number;
+}
+
+const DRAWS = 0x10000;
+
+/** Between drops lie geometrically many elements: ⌊log u / log(1 - p)⌋ for u uniform in (0, 1). */
+function gapTable(p: number): Gaps {
+  const table = Uint32Array.from({ length: DRAWS }, (_, i) => Math.log((i + 0.5) / DRAWS) / Math.log1p(-p));
+  const kept = table.reduce((sum, gap) => sum + gap, 0) / DRAWS;
+  return { table, kept: (kept + 1) / kept };
+}
+
+/** Zeroes elements of `out`; two gaps out of each random number. Jumping costs a third of deciding on each element. */
+function drop(out: Float32Array, offset: number, width: number, key: Key, { table }: Gaps): void {
+  const end = offset + width;
+  for (let at = offset, counter = 0; ; at++) {
+    const random = bits(key, counter++);
+    at += table[random & 0xffff]!;
+    if (at >= end) return;
+    out[at++] = 0;
+    at += table[random >>> 16]!;
+    if (at >= end) return;
+    out[at] = 0;
   }
 }

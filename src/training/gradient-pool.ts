@@ -1,111 +1,119 @@
-/** The gradient children of a run: the micro-batches of a step, shared out to whoever is free, answered in their order. */
+/**
+ * Data-parallel gradients: a batch's micro-batches are dealt out to single-threaded children and summed in their order,
+ * so the sum is the same to the bit whatever the number of children. One thread each in several children is faster than
+ * several threads in one.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { TrainingFailure } from './loop.js';
-import type { FromGradientChild, OpenMessage, ToGradientChild } from './messages.js';
-import type { MicroBatch, MicroResult } from './micro-batch.js';
+import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
+import { type Example, type MicroResult, microBatches, summed } from './micro-batch.js';
+import type { TrainingOptions } from './session.js';
 
 const PROGRAM = fileURLToPath(new URL('./gradient-child.js', import.meta.url));
 
-/** A micro-batch takes about a second at the longest; the first one also opens the session. */
-const SILENCE_LIMIT_MS = 300_000;
+export interface GradientPool {
+  readonly pids: readonly number[];
+  /** Mean loss of `batch` and that mean's gradient. `step` counts optimizer steps. Rejects with GradientFailure. */
+  gradient(parameters: Float32Array, batch: readonly Example[], step: number): Promise<MicroResult>;
+  /** Kills the children; a gradient under way rejects. */
+  close(): Promise<void>;
+}
 
-/** A child is gone: killed, or ended by itself. */
-export class ChildGone extends Error {
-  override readonly name = 'ChildGone';
+/** A gradient child could not do it, or is gone. */
+export class GradientFailure extends Error {
+  override readonly name = 'GradientFailure';
+  /** The child died; another may well do it. */
+  readonly gone: boolean;
+
+  constructor(message: string, gone: boolean) {
+    super(message);
+    this.gone = gone;
+  }
+}
+
+/** A child silent for so long is stuck: a share of a batch takes seconds, opening the graph perhaps a minute. */
+const PATIENCE_MS = 300_000;
+
+/** Opens the gradient graph in `children` processes of low priority. */
+export async function openGradientPool(options: TrainingOptions, children: number): Promise<GradientPool> {
+  const pool = Array.from({ length: children }, () => new GradientChild());
+  const close = async (): Promise<void> => void (await Promise.all(pool.map((child) => child.kill())));
+  try {
+    await Promise.all(pool.map((child) => child.ask({ kind: 'open', options })));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { pids: pool.map(({ pid }) => pid), gradient: (...work) => gradient(pool, ...work), close };
+}
+
+async function gradient(
+  pool: readonly GradientChild[],
+  parameters: Float32Array,
+  batch: readonly Example[],
+  step: number,
+): Promise<MicroResult> {
+  const micros = microBatches(batch);
+  const shares = pool.map((_, child) => micros.filter((__, i) => i % pool.length === child));
+  const answers = await Promise.all(pool.map((child, i) => child.work({ parameters, micros: shares[i]!, step })));
+  return summed(micros.map((_, i) => answers[i % pool.length]![Math.floor(i / pool.length)]!));
 }
 
 class GradientChild {
   readonly #process: ChildProcess;
-  readonly ended: Promise<void>;
-  #end: string | undefined;
-  #pending: { resolve: (result: MicroResult) => void; reject: (error: Error) => void } | undefined;
+  readonly #ended: Promise<void>;
+  #pending: { resolve: (answer: FromGradientChild) => void; reject: (reason: GradientFailure) => void } | undefined;
+  #failure: GradientFailure | undefined;
 
-  constructor(open: Omit<OpenMessage, 'kind'>) {
+  constructor() {
     this.#process = fork(PROGRAM, [], {
       serialization: 'advanced',
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    this.ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
-    this.#process.on('error', (error) => this.#ended(error.message));
-    this.#process.once('exit', (code, signal) => this.#ended(signal ?? `exit code ${code}`));
+    this.#ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
     this.#process.on('message', (message: FromGradientChild) => this.#receive(message));
-    this.send({ kind: 'open', ...open });
+    this.#process.on('error', (error) => this.#fail(error.message, true));
+    this.#process.on('exit', (code, signal) => this.#fail(`a gradient child ended (${signal ?? code})`, true));
   }
 
   get pid(): number {
     return this.#process.pid ?? 0;
   }
 
-  send(message: ToGradientChild): void {
-    if (this.#process.connected) this.#process.send(message, () => undefined);
+  async work(work: Omit<WorkMessage, 'kind'>): Promise<readonly MicroResult[]> {
+    if (work.micros.length === 0) return [];
+    const answer = await this.ask({ kind: 'work', ...work });
+    return answer.kind === 'results' ? answer.results : [];
   }
 
-  async run(micro: MicroBatch): Promise<MicroResult> {
-    if (this.#end !== undefined) throw gone(this.#end);
-    const watchdog = setTimeout(() => this.kill(), SILENCE_LIMIT_MS);
+  /** The child's answer; one question at a time. */
+  async ask(message: ToGradientChild): Promise<FromGradientChild> {
+    const patience = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE_MS);
     try {
-      return await new Promise<MicroResult>((resolve, reject) => {
+      return await new Promise((resolve, reject) => {
+        if (this.#failure) return reject(this.#failure);
         this.#pending = { resolve, reject };
-        this.send({ kind: 'micro', micro });
+        this.#process.send(message, (error) => error && this.#fail(error.message, true));
       });
     } finally {
-      clearTimeout(watchdog);
+      clearTimeout(patience);
     }
   }
 
-  kill(): void {
+  async kill(): Promise<void> {
     this.#process.kill('SIGKILL');
+    await this.#ended;
   }
 
   #receive(message: FromGradientChild): void {
-    if (message.kind === 'gradient') this.#pending?.resolve(message);
-    else this.#pending?.reject(new TrainingFailure(message.reason));
+    if (message.kind === 'broken') this.#fail(message.reason, false);
+    else this.#pending?.resolve(message);
   }
 
-  #ended(how: string): void {
-    this.#end ??= how;
-    this.#pending?.reject(gone(how));
-  }
-}
-
-const gone = (how: string): ChildGone =>
-  new ChildGone(`a gradient child ended (${how})${how === 'SIGKILL' ? ': perhaps for want of memory' : ''}`);
-
-export class GradientPool {
-  readonly #children: readonly GradientChild[];
-
-  constructor(open: Omit<OpenMessage, 'kind'>, children: number) {
-    this.#children = Array.from({ length: children }, () => new GradientChild(open));
-  }
-
-  get pids(): number[] {
-    return this.#children.map(({ pid }) => pid);
-  }
-
-  /** Rejects with ChildGone, or with TrainingFailure when a child could not compute. */
-  async gradients(
-    parameters: Float32Array,
-    micros: readonly MicroBatch[],
-    step: number,
-  ): Promise<readonly MicroResult[]> {
-    const results: MicroResult[] = [];
-    let next = 0;
-    const work = async (child: GradientChild): Promise<void> => {
-      if (next < micros.length) child.send({ kind: 'parameters', parameters, step });
-      while (next < micros.length) {
-        const i = next++;
-        results[i] = await child.run(micros[i]!);
-      }
-    };
-    await Promise.all(this.#children.map(work));
-    return results;
-  }
-
-  /** Resolves when every child has ended. */
-  async close(): Promise<void> {
-    for (const child of this.#children) child.kill();
-    await Promise.all(this.#children.map(({ ended }) => ended));
+  /** The first reason is the one that is told. */
+  #fail(reason: string, gone: boolean): void {
+    this.#failure ??= new GradientFailure(reason, gone);
+    this.#pending?.reject(this.#failure);
   }
 }

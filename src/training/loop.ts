@@ -1,6 +1,6 @@
 /** The loop of a training run. It knows neither processes nor files: gradients come from, and states go to, its caller. */
 import { type BatchPlan, batchesPerEpoch, epochBatches } from './batches.js';
-import { type Example, type MicroBatch, type MicroResult, microBatches, summed } from './micro-batch.js';
+import type { Example, MicroResult } from './micro-batch.js';
 import {
   ADAMW_DEFAULTS,
   type AdamWState,
@@ -42,8 +42,8 @@ export interface StepReport {
 }
 
 export interface LoopHooks {
-  /** The micro-batches' results, in their order. `step` counts from 0. */
-  gradients(parameters: Float32Array, micros: readonly MicroBatch[], step: number): Promise<readonly MicroResult[]>;
+  /** Mean loss of the batch and that mean's gradient, which is changed afterwards. `step` counts from 0. */
+  gradient(parameters: Float32Array, batch: readonly Example[], step: number): Promise<MicroResult>;
   onStep(report: StepReport): void;
   /** Awaited: the next epoch begins when the state is kept. */
   onEpoch(position: Position): Promise<void>;
@@ -78,8 +78,8 @@ export async function train(
   for (let epoch = position.epoch; epoch < recipe.epochs; epoch++) {
     for (const rows of epochBatches(lengths, plan, epoch)) {
       const { step } = optimizer;
-      const micros = microBatches(rows.map((row) => examples[row]!));
-      const { loss, gradient } = summed(await hooks.gradients(parameters, micros, step));
+      const batch = rows.map((row) => examples[row]!);
+      const { loss, gradient } = await hooks.gradient(parameters, batch, step);
       const learning_rate = recipe.learning_rate * rateFactor(schedule, step);
       refuseInfinite(loss, gradient, recipe.max_grad_norm, { step, steps, learning_rate });
       adamWStep(parameters, gradient, optimizer, learning_rate, {

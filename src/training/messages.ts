@@ -6,7 +6,7 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LayerLinear } from '../checkpoint/names.js';
 import type { LoopParameters, StepReport } from './loop.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
-import type { LoraPlan } from './parameters.js';
+import type { TrainingOptions } from './session.js';
 
 export interface TrainingRows {
   /** Token ids of all rows, one after the other, and the length of each. */
@@ -80,33 +80,33 @@ export interface BrokenMessage {
 }
 
 export type ProgressMessage = StartedMessage | StepMessage | EpochMessage;
-export type Outcome = TrainedMessage | FailedMessage | BrokenMessage;
-export type FromRunChild = ProgressMessage | Outcome;
+export type LastMessage = TrainedMessage | FailedMessage | BrokenMessage;
+export type FromRunChild = ProgressMessage | LastMessage;
 
+/** The first message to a gradient child. */
 export interface OpenMessage {
   readonly kind: 'open';
-  readonly checkpoint: Checkpoint;
-  readonly plan: LoraPlan;
-  readonly dropout: number;
-  readonly seed: number;
+  readonly options: TrainingOptions;
 }
 
-/** What the micro-batches after it are computed with. */
-export interface ParametersMessage {
-  readonly kind: 'parameters';
+export interface WorkMessage {
+  readonly kind: 'work';
   readonly parameters: Float32Array;
+  readonly micros: readonly MicroBatch[];
   readonly step: number;
 }
 
-export interface MicroMessage {
-  readonly kind: 'micro';
-  readonly micro: MicroBatch;
+export type ToGradientChild = OpenMessage | WorkMessage;
+
+export interface ReadyMessage {
+  readonly kind: 'ready';
 }
 
-export type ToGradientChild = OpenMessage | ParametersMessage | MicroMessage;
-
-export interface GradientMessage extends MicroResult {
-  readonly kind: 'gradient';
+/** One for each micro-batch, in their order. */
+export interface ResultsMessage {
+  readonly kind: 'results';
+  readonly results: readonly MicroResult[];
 }
 
-export type FromGradientChild = GradientMessage | FailedMessage;
+/** A gradient child's BrokenMessage: it could not do what it was asked, and ends. */
+export type FromGradientChild = ReadyMessage | ResultsMessage | BrokenMessage;

@@ -1,11 +1,25 @@
 /** The door of src/training: a run's child, started, listened to and ended. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import type { FromRunChild, Job, Outcome, ProgressMessage, StartMessage } from './messages.js';
+import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { LAYER_LINEARS, type LayerLinear } from '../checkpoint/names.js';
+import type { AdapterTensors } from '../graph/adapter-feeds.js';
+import type { Recipe } from '../recipe.js';
+import type { FromRunChild, Job, LastMessage, ProgressMessage, StartMessage, TrainingRows } from './messages.js';
+import { MICRO_ROWS } from './micro-batch.js';
+import { adapterOf, parameterLayout, planOf } from './parameters.js';
 
-export type { Job, Outcome, ProgressMessage, StepMessage, TrainingRows, TrainingSetup } from './messages.js';
+export type { Job, ProgressMessage, StepMessage, TrainingRows } from './messages.js';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
+
+export type Outcome =
+  | { readonly kind: 'trained'; readonly adapter: AdapterTensors }
+  /** Would fail again. */
+  | { readonly kind: 'failed'; readonly reason: string }
+  /** May be tried again, and goes on from the last state. */
+  | { readonly kind: 'broken'; readonly reason: string };
 
 export interface TrainingProcess {
   readonly pid: number | undefined;
@@ -15,6 +29,50 @@ export interface TrainingProcess {
   kill(): void;
 }
 
+export interface JobInput {
+  readonly checkpoint: Checkpoint;
+  readonly recipe: Recipe;
+  readonly code_version: string;
+  /** Token ids, and the place of the right label in the checkpoint's order. */
+  readonly rows: readonly { readonly ids: Int32Array; readonly label: number }[];
+  /** Where the run's states are kept; made when missing. */
+  readonly directory: string;
+  /** Gradient children; more than a batch has micro-batches would idle. */
+  readonly children: number;
+}
+
+export function createJob({ checkpoint, recipe, code_version, rows, directory, children }: JobInput): Job {
+  const packed = pack(rows);
+  const setup = { ...recipe, linears: linearsOf(recipe.target_modules) };
+  const identity = JSON.stringify([checkpoint.digest, code_version, recipe]);
+  const digest = createHash('sha256').update(identity);
+  for (const { buffer, byteOffset, byteLength } of [packed.lengths, packed.labels, packed.ids])
+    digest.update(new Uint8Array(buffer, byteOffset, byteLength));
+  const useful = Math.ceil(Math.min(recipe.batch_size, rows.length) / MICRO_ROWS);
+  return {
+    checkpoint,
+    setup,
+    rows: packed,
+    directory,
+    digest: digest.digest('hex'),
+    children: Math.max(1, Math.min(children, useful)),
+  };
+}
+
+/** As PEFT reads target_modules: the whole name, or what it ends with after a dot. */
+const linearsOf = (targets: readonly string[]): LayerLinear[] =>
+  LAYER_LINEARS.filter((linear) => targets.some((target) => linear === target || linear.endsWith(`.${target}`)));
+
+function pack(rows: JobInput['rows']): TrainingRows {
+  const ids = new Int32Array(rows.reduce((sum, row) => sum + row.ids.length, 0));
+  rows.reduce((offset, row) => (ids.set(row.ids, offset), offset + row.ids.length), 0);
+  return {
+    ids,
+    lengths: Int32Array.from(rows, (row) => row.ids.length),
+    labels: Int32Array.from(rows, ({ label }) => label),
+  };
+}
+
 /** Starts the job in a process of its own, of lowest priority. */
 export function startTraining(job: Job, onProgress: (message: ProgressMessage) => void): TrainingProcess {
   const child = fork(PROGRAM, [], {
@@ -22,21 +80,31 @@ export function startTraining(job: Job, onProgress: (message: ProgressMessage) =
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  const outcome = outcomeOf(child, onProgress);
+  const ended = lastMessage(child, onProgress);
   const start: StartMessage = { kind: 'start', job };
   child.send(start, () => undefined);
-  return { pid: child.pid, outcome, kill: () => child.kill('SIGKILL') };
+  return {
+    pid: child.pid,
+    outcome: ended.then((last) => outcomeOf(job, last)),
+    kill: () => child.kill('SIGKILL'),
+  };
 }
 
-function outcomeOf(child: ChildProcess, onProgress: (message: ProgressMessage) => void): Promise<Outcome> {
+function lastMessage(child: ChildProcess, onProgress: (message: ProgressMessage) => void): Promise<LastMessage> {
   return new Promise((resolve) => {
-    let last: Outcome | undefined;
+    let last: LastMessage | undefined;
     child.on('message', (message: FromRunChild) => {
       if (message.kind === 'trained' || message.kind === 'failed' || message.kind === 'broken') last = message;
       else onProgress(message);
     });
-    const broken = (how: string): Outcome => ({ kind: 'broken', reason: `the training child ended (${how})` });
+    const broken = (how: string): LastMessage => ({ kind: 'broken', reason: `the training child ended (${how})` });
     child.once('error', (error) => resolve(broken(error.message)));
     child.once('exit', (code, signal) => resolve(last ?? broken(signal ?? `exit code ${code}`)));
   });
+}
+
+function outcomeOf({ checkpoint, setup }: Job, last: LastMessage): Outcome {
+  if (last.kind !== 'trained') return last;
+  const { config } = checkpoint;
+  return { kind: 'trained', adapter: adapterOf(parameterLayout(config, planOf(config, setup)), last.parameters) };
 }

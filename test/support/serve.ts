@@ -19,6 +19,7 @@ export interface Setup {
   /** Thrown by each write of judgements. */
   readonly recordFault?: Error;
   readonly predictions?: Partial<Dependencies['predictions']>;
+  readonly training?: Partial<Dependencies['training']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -96,8 +97,20 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       get: async (): Promise<Prediction | undefined> => undefined,
       ...setup.predictions,
     },
+    training: {
+      start: unasked,
+      cancel: unasked,
+      get: async () => undefined,
+      list: async () => ({ items: [], next_cursor: null }),
+      events: unasked,
+      ...setup.training,
+    },
   };
 }
+
+const unasked = (): never => {
+  throw new Error('this test does not train');
+};
 
 export interface Answered {
   readonly status: number;

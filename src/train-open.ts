@@ -1,0 +1,83 @@
+/** Composition of the training use case: settings, the model folder's own recipe, a tokenizer per run. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { uuidv7 } from 'uuidv7';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import type { Config } from './config.js';
+import type { Database } from './db/database.js';
+import type { CheckpointLabel } from './labels.js';
+import { packageVersion } from './package.js';
+import { checkRecipe, layered, type Recipe } from './recipe.js';
+import { type Encoded, openText, type PairTexts } from './text/text.js';
+import { createTraining, type Training, type TrainingOptions } from './train.js';
+
+/** What other parts of the service do for training. */
+export type TrainingDoors = Pick<TrainingOptions, 'prepare' | 'keepAdapter' | 'compare' | 'log'>;
+
+export interface TrainingParts extends TrainingDoors {
+  readonly checkpoint: Checkpoint;
+  readonly labels: readonly CheckpointLabel[];
+  readonly database: Pick<Database, 'run' | 'kysely'>;
+}
+
+/** Opens the use case on the served model. Rejects with an Error that names errata.json and the key that is wrong in it. */
+export async function openTrainingRuns(config: Config, parts: TrainingParts): Promise<Training> {
+  const { model, maxTokens, dataDir, trainAfter, trainingChildren } = config;
+  return createTraining({
+    ...parts,
+    model: path.basename(model),
+    recipe: layered({ max_tokens: maxTokens }, await folderRecipe(model, maxTokens)),
+    maxTokens,
+    trainAfter,
+    code_version: packageVersion(),
+    directory: path.join(dataDir, 'runs'),
+    children: trainingChildren ?? availableParallelism(),
+    encode: (pairs, most) => encodePairs(textFiles(config, most), pairs),
+    now: () => new Date().toISOString(),
+    newId: uuidv7,
+  });
+}
+
+/** `training` of the model folder's errata.json: the learning rate belongs to the base. */
+async function folderRecipe(folder: string, maxTokens: number): Promise<Partial<Recipe>> {
+  const file = path.join(folder, 'errata.json');
+  if (!existsSync(file)) return {};
+  try {
+    const { training = {} } = JSON.parse(await readFile(file, 'utf8')) as { training?: unknown };
+    const recipe = checkRecipe(training, 'training.');
+    return { ...recipe, max_tokens: Math.min(maxTokens, recipe.max_tokens ?? maxTokens) };
+  } catch (cause) {
+    throw new Error(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+/** The files of the model's tokenizer. */
+export function textFiles({ model }: Pick<Config, 'model'>, maxTokens: number) {
+  const tokenizerConfig = path.join(model, 'tokenizer_config.json');
+  return {
+    tokenizerPath: path.join(model, 'tokenizer.json'),
+    tokenizerConfigPath: existsSync(tokenizerConfig) ? tokenizerConfig : null,
+    maxTokens,
+  };
+}
+
+/** Small enough that a tokenizing thread is never taken for stuck. */
+const PAIRS_AT_ONCE = 64;
+
+/** A tokenizer of its own: a run's thousands of pairs must not stand before the requests, and its limit may differ. */
+async function encodePairs(
+  files: ReturnType<typeof textFiles>,
+  pairs: readonly PairTexts[],
+): Promise<readonly Encoded[]> {
+  const text = await openText(files);
+  try {
+    const encoded: Encoded[] = [];
+    for (let from = 0; from < pairs.length; from += PAIRS_AT_ONCE)
+      encoded.push(...(await text.encode(pairs.slice(from, from + PAIRS_AT_ONCE))));
+    return encoded;
+  } finally {
+    await text.close();
+  }
+}

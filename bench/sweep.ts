@@ -12,8 +12,8 @@ import { type Engine, openEngine } from '../src/engine/engine.js';
 import { packageRoot } from '../src/package.js';
 import { RECIPE_DEFAULTS } from '../src/recipe.js';
 import { openText } from '../src/text/text.js';
-import { adapterOf, parameterLayout, planOf } from '../src/training/parameters.js';
-import { startTraining, type TrainingRows, type TrainingSetup } from '../src/training/supervisor.js';
+import type { AdapterTensors } from '../src/graph/adapter-feeds.js';
+import { type Job, startTraining, type TrainingRows } from '../src/training/supervisor.js';
 import { type Example, answersOf, examplesOf, readPairs, type Review, reviewOf, SETS } from './support/reviewed.js';
 import { mean, rounded, standardError } from './support/statistics.js';
 
@@ -112,28 +112,27 @@ function firstPages(examples: readonly Example[], count: number): Example[] {
 async function learn(bench: Bench, { replay, ...given }: Combination, seed: number): Promise<Outcome> {
   const { corrections, confirmations } = bench.review;
   const replayed = replay === 'none' ? [] : confirmations.slice(0, corrections.length);
-  const setup: TrainingSetup = {
+  const setup: Job['setup'] = {
     ...RECIPE_DEFAULTS,
     ...given,
     seed,
     linears: ['attention.self.query_proj', 'attention.self.value_proj'],
   };
-  const parameters = await trained(bench.checkpoint, setup, rowsOf([...corrections, ...replayed]));
-  const layout = parameterLayout(bench.checkpoint.config, planOf(bench.checkpoint.config, setup));
+  const adapter = await trained(bench.checkpoint, setup, rowsOf([...corrections, ...replayed]));
   const digest = `${JSON.stringify(given)} ${replay} ${seed}`;
-  await bench.engine.hold(digest, adapterOf(layout, parameters));
+  await bench.engine.hold(digest, adapter);
   const outcome = await measured(bench, digest);
   bench.engine.forget(digest);
   return outcome;
 }
 
-async function trained(checkpoint: Checkpoint, setup: TrainingSetup, rows: TrainingRows): Promise<Float32Array> {
+async function trained(checkpoint: Checkpoint, setup: Job['setup'], rows: TrainingRows): Promise<AdapterTensors> {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'errata-sweep-'));
   const job = { digest: 'sweep', checkpoint, setup, rows, directory, children: os.availableParallelism() };
   const outcome = await startTraining(job, () => undefined).outcome;
   rmSync(directory, { recursive: true });
   if (outcome.kind !== 'trained') throw new Error(outcome.reason);
-  return outcome.parameters;
+  return outcome.adapter;
 }
 
 function rowsOf(examples: readonly Example[]): TrainingRows {

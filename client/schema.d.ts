@@ -4,3487 +4,3845 @@
  */
 
 export interface paths {
-  '/nli': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/nli": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judge pairs of premise and hypothesis */
+        post: operations["judge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Judge pairs of premise and hypothesis */
-    post: operations['judge'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/predictions': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/predictions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Recorded judgements, newest first */
+        get: operations["listPredictions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Recorded judgements, newest first */
-    get: operations['listPredictions'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/predictions/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/predictions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One recorded judgement */
+        get: operations["getPrediction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** One recorded judgement */
-    get: operations['getPrediction'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/corrections': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/corrections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Corrections and confirmations, newest first */
+        get: operations["listCorrections"];
+        put?: never;
+        /** Correct or confirm judgements: one, or up to 500 */
+        post: operations["correct"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Corrections and confirmations, newest first */
-    get: operations['listCorrections'];
-    put?: never;
-    /** Correct or confirm judgements: one, or up to 500 */
-    post: operations['correct'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/corrections/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/corrections/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One correction, also one that was replaced or withdrawn */
+        get: operations["getCorrection"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** One correction, also one that was replaced or withdrawn */
-    get: operations['getCorrection'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/corrections/{id}/withdraw': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/corrections/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a correction back
+         * @description It stays in the history and is trained on no more. A second time changes nothing.
+         */
+        post: operations["withdrawCorrection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /**
-     * Take a correction back
-     * @description It stays in the history and is trained on no more. A second time changes nothing.
-     */
-    post: operations['withdrawCorrection'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/corrections/export': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/corrections/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every current correction, oldest first, a line each */
+        get: operations["exportCorrections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Every current correction, oldest first, a line each */
-    get: operations['exportCorrections'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/corrections/import': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/corrections/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store corrections from JSON Lines
+         * @description A line is what POST /corrections takes, or a row of an export; at most 1 MiB. Each is stored or refused by itself. Sent again it stores nothing twice.
+         */
+        post: operations["importCorrections"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /**
-     * Store corrections from JSON Lines
-     * @description A line is what POST /corrections takes, or a row of an export; at most 1 MiB. Each is stored or refused by itself. Sent again it stores nothing twice.
-     */
-    post: operations['importCorrections'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/training-runs/readiness': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/training-runs/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a training run would train on now, and what it would leave out */
+        get: operations["getReadiness"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** What a training run would train on now, and what it would leave out */
-    get: operations['getReadiness'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/model': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/model": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What answers: base model, labels, active adapter, limits */
+        get: operations["getModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** What answers: base model, labels, active adapter, limits */
-    get: operations['getModel'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/model/modules': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/model/modules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every Linear of the base model, and whether LoRA may adapt it */
+        get: operations["listModules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Every Linear of the base model, and whether LoRA may adapt it */
-    get: operations['listModules'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/embed': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/embed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Passes through to the server at ERRATA_EMBED_URL */
+        post: operations["embed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Passes through to the server at ERRATA_EMBED_URL */
-    post: operations['embed'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/warmup': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/warmup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answers when the model is loaded and has judged once; needs no body */
+        post: operations["warmUp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Answers when the model is loaded and has judged once; needs no body */
-    post: operations['warmUp'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/health': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which models are loaded */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Which models are loaded */
-    get: operations['getHealth'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/health/live': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the process runs */
+        get: operations["isLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Whether the process runs */
-    get: operations['isLive'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/health/ready': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether it takes work now */
+        get: operations["isReady"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Whether it takes work now */
-    get: operations['isReady'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/metrics': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counters and durations in the text format of Prometheus */
+        get: operations["getMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Counters and durations in the text format of Prometheus */
-    get: operations['getMetrics'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/problems': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/problems": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every type of problem this service answers with */
+        get: operations["listProblems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Every type of problem this service answers with */
-    get: operations['listProblems'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every registered adapter, newest first */
+        get: operations["listAdapters"];
+        put?: never;
+        /** Takes in a PEFT directory's two files */
+        post: operations["importAdapter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Every registered adapter, newest first */
-    get: operations['listAdapters'];
-    put?: never;
-    /** Takes in a PEFT directory's two files */
-    post: operations['importAdapter'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters/active': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters/active": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What answers now; its ETag is the quoted digest, "base" for the base model alone */
+        get: operations["getActiveAdapter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** What answers now; its ETag is the quoted digest, "base" for the base model alone */
-    get: operations['getActiveAdapter'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters/history': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was live when, newest first */
+        get: operations["listAdapterHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** What was live when, newest first */
-    get: operations['listAdapterHistory'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One adapter */
+        get: operations["getAdapter"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** One adapter */
-    get: operations['getAdapter'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters/{id}/files/{name}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters/{id}/files/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of the two files of its PEFT directory */
+        get: operations["getAdapterFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** One of the two files of its PEFT directory */
-    get: operations['getAdapterFile'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters/{id}/promote': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters/{id}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes it the one that answers; needs no body when a comparison recommends it */
+        post: operations["promoteAdapter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Makes it the one that answers; needs no body when a comparison recommends it */
-    post: operations['promoteAdapter'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/adapters/rollback': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/adapters/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Back to what was active before; again: one further back */
+        post: operations["rollBackAdapter"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Back to what was active before; again: one further back */
-    post: operations['rollBackAdapter'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/training-runs': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/training-runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Training runs, newest first */
+        get: operations["listTrainingRuns"];
+        put?: never;
+        /** Train an adapter on the usable corrections; one run at a time, the others wait */
+        post: operations["startTrainingRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** Training runs, newest first */
-    get: operations['listTrainingRuns'];
-    put?: never;
-    /** Train an adapter on the usable corrections; one run at a time, the others wait */
-    post: operations['startTrainingRun'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/training-runs/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/training-runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One training run, with the manifest of what it was made of */
+        get: operations["getTrainingRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** One training run, with the manifest of what it was made of */
-    get: operations['getTrainingRun'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/training-runs/{id}/events': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/training-runs/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What has happened in a run, then what happens, as server-sent events; ends with the run */
+        get: operations["followTrainingRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** What has happened in a run, then what happens, as server-sent events; ends with the run */
-    get: operations['followTrainingRun'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/training-runs/{id}/cancel': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/training-runs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a run out of the queue, or end it within a step; needs no body */
+        post: operations["cancelTrainingRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get?: never;
-    put?: never;
-    /** Take a run out of the queue, or end it within a step; needs no body */
-    post: operations['cancelTrainingRun'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/shadow-comparisons': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/shadow-comparisons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shadow comparisons, newest first */
+        get: operations["listShadowComparisons"];
+        put?: never;
+        /**
+         * Compare an adapter with another on the held-out reviews
+         * @description It is judged in the background, after the live traffic; one at a time.
+         */
+        post: operations["startShadowComparison"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get: operations['listShadowComparisons'];
-    put?: never;
-    post: operations['startShadowComparison'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  '/shadow-comparisons/{id}': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/shadow-comparisons/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One shadow comparison with its report
+         * @description With `Accept: text/html` a page for people that stands alone: one file, no script.
+         */
+        get: operations["getShadowComparison"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    get: operations['getShadowComparison'];
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
 }
 export type webhooks = Record<string, never>;
 export interface components {
-  schemas: {
-    /**
-     * @description What the premise does to the hypothesis.
-     * @enum {string}
-     */
-    Label: 'supports' | 'refutes' | 'neutral';
-    /**
-     * @description A label in the wire's words or the checkpoints'.
-     * @enum {string}
-     */
-    LabelWord: 'supports' | 'entailment' | 'entails' | 'refutes' | 'contradiction' | 'contradicts' | 'neutral';
-    /** @description RFC 9457 problem details. */
-    Problem: {
-      /**
-       * @description - `/problems#invalid-request` (400): The request does not match its schema
-       *     - `/problems#unauthorized` (401): An API key is needed
-       *     - `/problems#forbidden` (403): This key may not do that
-       *     - `/problems#not-found` (404): There is no such thing
-       *     - `/problems#method-not-allowed` (405): This path does not take that method
-       *     - `/problems#conflict` (409): The present state does not allow this
-       *     - `/problems#stale-precondition` (412): Somebody else changed it first
-       *     - `/problems#too-large` (413): The request is larger than the limit
-       *     - `/problems#unsupported-media-type` (415): This content type is not read here
-       *     - `/problems#unprocessable` (422): The request is understood but cannot be done
-       *     - `/problems#queue-full` (429): More work is waiting than can be done in time
-       *     - `/problems#internal` (500): Something went wrong here
-       *     - `/problems#not-configured` (501): This service is not configured for that
-       *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
-       *     - `/problems#unavailable` (503): The service cannot answer at the moment
-       *     - `/problems#storage-failed` (503): The answer could not be recorded
-       * @enum {string}
-       */
-      type:
-        | '/problems#invalid-request'
-        | '/problems#unauthorized'
-        | '/problems#forbidden'
-        | '/problems#not-found'
-        | '/problems#method-not-allowed'
-        | '/problems#conflict'
-        | '/problems#stale-precondition'
-        | '/problems#too-large'
-        | '/problems#unsupported-media-type'
-        | '/problems#unprocessable'
-        | '/problems#queue-full'
-        | '/problems#internal'
-        | '/problems#not-configured'
-        | '/problems#upstream-failed'
-        | '/problems#unavailable'
-        | '/problems#storage-failed';
-      title: string;
-      status: number;
-      /** @description What is wrong with this request; a 5xx says nothing of its inside. */
-      detail: string;
-      /** @description The faults that have a place in the request. */
-      errors: {
-        /** @description A JSON pointer into the body, or the name of a query or path parameter. */
-        pointer: string;
-        detail: string;
-      }[];
-    };
-    /** @description A problem in the shape that clients of POST /nli read. */
-    NliProblem: {
-      /**
-       * @description - `/problems#invalid-request` (400): The request does not match its schema
-       *     - `/problems#unauthorized` (401): An API key is needed
-       *     - `/problems#forbidden` (403): This key may not do that
-       *     - `/problems#not-found` (404): There is no such thing
-       *     - `/problems#method-not-allowed` (405): This path does not take that method
-       *     - `/problems#conflict` (409): The present state does not allow this
-       *     - `/problems#stale-precondition` (412): Somebody else changed it first
-       *     - `/problems#too-large` (413): The request is larger than the limit
-       *     - `/problems#unsupported-media-type` (415): This content type is not read here
-       *     - `/problems#unprocessable` (422): The request is understood but cannot be done
-       *     - `/problems#queue-full` (429): More work is waiting than can be done in time
-       *     - `/problems#internal` (500): Something went wrong here
-       *     - `/problems#not-configured` (501): This service is not configured for that
-       *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
-       *     - `/problems#unavailable` (503): The service cannot answer at the moment
-       *     - `/problems#storage-failed` (503): The answer could not be recorded
-       * @enum {string}
-       */
-      type:
-        | '/problems#invalid-request'
-        | '/problems#unauthorized'
-        | '/problems#forbidden'
-        | '/problems#not-found'
-        | '/problems#method-not-allowed'
-        | '/problems#conflict'
-        | '/problems#stale-precondition'
-        | '/problems#too-large'
-        | '/problems#unsupported-media-type'
-        | '/problems#unprocessable'
-        | '/problems#queue-full'
-        | '/problems#internal'
-        | '/problems#not-configured'
-        | '/problems#upstream-failed'
-        | '/problems#unavailable'
-        | '/problems#storage-failed';
-      title: string;
-      status: number;
-      /** @description What is wrong with this request; a 5xx says nothing of its inside. */
-      detail: string;
-      /** @description The faults that have a place in the request. */
-      errors: {
-        /** @description A JSON pointer into the body, or the name of a query or path parameter. */
-        pointer: string;
-        detail: string;
-      }[];
-      /** @enum {boolean} */
-      ok: false;
-      /** @description The detail again. */
-      error: string;
-      results: unknown[];
-    };
-    /** @description A problem in the shape that clients of POST /embed read. */
-    EmbedProblem: {
-      /**
-       * @description - `/problems#invalid-request` (400): The request does not match its schema
-       *     - `/problems#unauthorized` (401): An API key is needed
-       *     - `/problems#forbidden` (403): This key may not do that
-       *     - `/problems#not-found` (404): There is no such thing
-       *     - `/problems#method-not-allowed` (405): This path does not take that method
-       *     - `/problems#conflict` (409): The present state does not allow this
-       *     - `/problems#stale-precondition` (412): Somebody else changed it first
-       *     - `/problems#too-large` (413): The request is larger than the limit
-       *     - `/problems#unsupported-media-type` (415): This content type is not read here
-       *     - `/problems#unprocessable` (422): The request is understood but cannot be done
-       *     - `/problems#queue-full` (429): More work is waiting than can be done in time
-       *     - `/problems#internal` (500): Something went wrong here
-       *     - `/problems#not-configured` (501): This service is not configured for that
-       *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
-       *     - `/problems#unavailable` (503): The service cannot answer at the moment
-       *     - `/problems#storage-failed` (503): The answer could not be recorded
-       * @enum {string}
-       */
-      type:
-        | '/problems#invalid-request'
-        | '/problems#unauthorized'
-        | '/problems#forbidden'
-        | '/problems#not-found'
-        | '/problems#method-not-allowed'
-        | '/problems#conflict'
-        | '/problems#stale-precondition'
-        | '/problems#too-large'
-        | '/problems#unsupported-media-type'
-        | '/problems#unprocessable'
-        | '/problems#queue-full'
-        | '/problems#internal'
-        | '/problems#not-configured'
-        | '/problems#upstream-failed'
-        | '/problems#unavailable'
-        | '/problems#storage-failed';
-      title: string;
-      status: number;
-      /** @description What is wrong with this request; a 5xx says nothing of its inside. */
-      detail: string;
-      /** @description The faults that have a place in the request. */
-      errors: {
-        /** @description A JSON pointer into the body, or the name of a query or path parameter. */
-        pointer: string;
-        detail: string;
-      }[];
-      /** @enum {boolean} */
-      ok: false;
-      /** @description The detail again. */
-      error: string;
-      embeddings: unknown[];
-    };
-    ProblemList: {
-      items: {
-        type: string;
-        title: string;
-        status: number;
-      }[];
-    };
-    Pair: {
-      /**
-       * @description Comes back in the result; may repeat.
-       * @default unknown
-       */
-      pair_id: string;
-      /** @description What is known, at most 20000 characters; a longer or empty one is the error of this pair alone. */
-      premise: string;
-      /** @description What is claimed, at most 20000 characters; a longer or empty one is the error of this pair alone. */
-      nli_hypothesis?: string;
-      /** @description Another name for nli_hypothesis. */
-      hypothesis?: string;
-      /** @description The page the premise is from. */
-      page_id?: string | null;
-    } & (unknown | Record<string, never>);
-    /**
-     * @example {
-     *       "pairs": [
-     *         {
-     *           "pair_id": "c1:f9",
-     *           "premise": "A man is playing a guitar on stage.",
-     *           "nli_hypothesis": "A man is performing music.",
-     *           "page_id": "p7"
-     *         }
-     *       ],
-     *       "adapter": "active"
-     *     }
-     */
-    NliRequest: {
-      /** @description At most 256 (more: 413). None is allowed: the answer then has no results. */
-      pairs: components['schemas']['Pair'][];
-      /**
-       * @description `active`, `base` (no adapter), a version or an id. An unknown one: 422.
-       * @default active
-       */
-      adapter: string;
-    };
-    Result: {
-      pair_id: string;
-      /** @description The recorded judgement; null when it was not recorded. */
-      prediction_id: string | null;
-      label: components['schemas']['Label'];
-      /** @description The largest score, unrounded. */
-      confidence: number;
-      /** @description The checkpoint's own word for the label. */
-      raw_label: string | null;
-      /** @description The softmax of the logits, unrounded; a label the checkpoint does not know has 0. */
-      scores: {
-        supports: number;
-        refutes: number;
-        neutral: number;
-      } | null;
-      /** @description The premise's end was cut to fit the model. */
-      truncated: boolean;
-      /** @description Why this pair was not judged; then label is neutral, confidence 0, scores null. */
-      error: string | null;
-    };
-    /**
-     * @example {
-     *       "ok": true,
-     *       "error": null,
-     *       "model": "nli-deberta-v3-tiny",
-     *       "adapter": null,
-     *       "results": [
-     *         {
-     *           "pair_id": "c1:f9",
-     *           "prediction_id": "0198c7f2-6d3e-7c1a-9a51-3f2b8c0d4e5f",
-     *           "label": "supports",
-     *           "confidence": 0.97,
-     *           "raw_label": "entailment",
-     *           "scores": {
-     *             "supports": 0.97,
-     *             "refutes": 0.01,
-     *             "neutral": 0.02
-     *           },
-     *           "truncated": false,
-     *           "error": null
-     *         }
-     *       ]
-     *     }
-     */
-    NliResponse: {
-      ok: boolean;
-      error: string | null;
-      model: string;
-      /** @description The adapter that answers; null is the base model alone. */
-      adapter: {
-        id: string;
-        version: string;
-        digest: string;
-      } | null;
-      /** @description In the order of the pairs, one for each. */
-      results: components['schemas']['Result'][];
-    };
-    Model: {
-      /** @description The name that answers carry. */
-      model: string;
-      /** @description SHA-256 over the digests of the files. */
-      digest: string;
-      /** @description SHA-256 of each file of the checkpoint. */
-      files: {
-        [key: string]: string;
-      };
-      /** @description What each logit stands for. */
-      labels: {
-        index: number;
-        raw_label: string;
-        label: components['schemas']['Label'];
-      }[];
-      /** @description The adapter that answers; null is the base model alone. */
-      adapter: {
-        id: string;
-        version: string;
-        digest: string;
-      } | null;
-      limits: {
-        body_bytes: number;
-        pairs_per_request: number;
-        characters_per_text: number;
-        items_per_list: number;
-        /** @description Tokens of a pair; a longer premise's end is cut. */
-        max_tokens: number;
-      };
-    };
-    /**
-     * @example {
-     *       "items": [
-     *         {
-     *           "name": "deberta.encoder.layer.0.attention.self.query_proj",
-     *           "shape": [
-     *             384,
-     *             384
-     *           ],
-     *           "lora_target": true,
-     *           "why_not": null
-     *         }
-     *       ]
-     *     }
-     */
-    ModuleList: {
-      items: {
-        /** @description The module's full name, as PEFT would match it. */
-        name: string;
-        /** @description [out_features, in_features] */
-        shape: number[];
-        /** @description Whether an adapter may have it among its target_modules. */
-        lora_target: boolean;
-        why_not: string | null;
-      }[];
-    };
-    /**
-     * @example {
-     *       "status": "ok",
-     *       "models_loaded": {
-     *         "nli": true,
-     *         "embedding": false
-     *       }
-     *     }
-     */
-    Health: {
-      /** @enum {string} */
-      status: 'ok';
-      models_loaded: {
-        nli: boolean;
-        embedding: boolean;
-      };
-    };
-    /**
-     * @example {
-     *       "status": "ok"
-     *     }
-     */
-    Probe: {
-      /** @enum {string} */
-      status: 'ok';
-    };
-    /**
-     * @example {
-     *       "ok": true,
-     *       "message": "the model is loaded and has judged once"
-     *     }
-     */
-    Warmup: {
-      ok: boolean;
-      message: string;
-    };
-    /**
-     * @example {
-     *       "texts": [
-     *         "one text",
-     *         "another"
-     *       ],
-     *       "batch_size": 32
-     *     }
-     */
-    EmbedRequest: {
-      texts: string[];
-      batch_size?: number;
-    };
-    /**
-     * @example {
-     *       "ok": true,
-     *       "embeddings": [
-     *         [
-     *           0.1,
-     *           0.2
-     *         ]
-     *       ],
-     *       "error": null
-     *     }
-     */
-    EmbedResponse: {
-      ok: boolean;
-      embeddings: number[][];
-      error?: string | null;
-    };
-    /** @description A recorded judgement with what made it. */
-    Prediction: {
-      /** @description An id, as this service gave it. */
-      id: string;
-      /** Format: date-time */
-      created_at: string;
-      page_id: string | null;
-      pair_id: string;
-      premise: string;
-      nli_hypothesis: string;
-      label: components['schemas']['Label'];
-      confidence: number;
-      raw_label: string;
-      /** @description The softmax of the logits, unrounded; a label the checkpoint does not know has 0. */
-      scores: {
-        supports: number;
-        refutes: number;
-        neutral: number;
-      };
-      truncated: boolean;
-      model: string;
-      model_digest: string;
-      /** @description The adapter that answers; null is the base model alone. */
-      adapter: {
-        id: string;
-        version: string;
-        digest: string;
-      } | null;
-      latency_ms: number;
-    };
-    PredictionList: {
-      items: components['schemas']['Prediction'][];
-      /** @description null on the last page. */
-      next_cursor: string | null;
-    };
-    /**
-     * @description Why the pair was looked at: a sample of errors is not a sample of traffic.
-     * @enum {string}
-     */
-    ReviewSource: 'volunteered' | 'random' | 'disagreement' | 'low_margin';
-    /**
-     * @description Where original_label and original_confidence are from: a recorded judgement, the correction itself, or a judgement made for it.
-     * @enum {string}
-     */
-    ConfidenceSource: 'recorded' | 'claimed' | 'judged';
-    /**
-     * @description By prediction_id, by pair_id, or in full by premise and nli_hypothesis.
-     * @example {
-     *       "prediction_id": "0198c7f2-6d3e-7c1a-9a51-3f2b8c0d4e5f",
-     *       "correct_label": "refutes",
-     *       "reviewer": "ada",
-     *       "reason": "The trial found the opposite."
-     *     }
-     */
-    NewCorrection: {
-      /** @description The judgement that is corrected; everything else is known of it. */
-      prediction_id?: string | null;
-      /** @description Instead, where all recorded judgements of it have the same texts (else: 409). */
-      pair_id?: string | null;
-      /** @description In full: with nli_hypothesis. A recorded judgement of the same texts is linked. */
-      premise?: string;
-      nli_hypothesis?: string;
-      original_label?: components['schemas']['LabelWord'];
-      /** @description With original_label; counts where no judgement is recorded. */
-      original_confidence?: number;
-      correct_label: components['schemas']['LabelWord'];
-      /** @description The page of the premise; the judgement's own by default. */
-      page_id?: string | null;
-      /** @description The client's edge between premise and hypothesis. */
-      edge_id?: string | null;
-      /** @description Stored once: again with the same content it is the stored row, else an error. */
-      external_id?: string | null;
-      /** @description Who says so, where the API key does not tell. */
-      reviewer?: string | null;
-      reason?: string | null;
-      review_source?: components['schemas']['ReviewSource'];
-    };
-    /**
-     * @example {
-     *       "corrections": [
-     *         {
-     *           "prediction_id": "0198c7f2-6d3e-7c1a-9a51-3f2b8c0d4e5f",
-     *           "correct_label": "refutes",
-     *           "reviewer": "ada",
-     *           "reason": "The trial found the opposite."
-     *         }
-     *       ]
-     *     }
-     */
-    CorrectionBatch: {
-      /** @description Each is stored or refused by itself. */
-      corrections: components['schemas']['NewCorrection'][];
-    };
-    CorrectionLine: {
-      /** @description The judgement that is corrected; everything else is known of it. */
-      prediction_id?: string | null;
-      /** @description Instead, where all recorded judgements of it have the same texts (else: 409). */
-      pair_id?: string | null;
-      /** @description In full: with nli_hypothesis. A recorded judgement of the same texts is linked. */
-      premise?: string;
-      nli_hypothesis?: string;
-      original_label?: components['schemas']['LabelWord'];
-      /** @description With original_label; counts where no judgement is recorded. */
-      original_confidence?: number;
-      correct_label: components['schemas']['LabelWord'];
-      /** @description The page of the premise; the judgement's own by default. */
-      page_id?: string | null;
-      /** @description The client's edge between premise and hypothesis. */
-      edge_id?: string | null;
-      /** @description Stored once: again with the same content it is the stored row, else an error. */
-      external_id?: string | null;
-      /** @description Who says so, where the API key does not tell. */
-      reviewer?: string | null;
-      reason?: string | null;
-      review_source?: components['schemas']['ReviewSource'];
-      /** @description An id, as this service gave it. */
-      id?: string;
-      /** @description UTC, with milliseconds. */
-      created_at?: string;
-      confidence_source?: components['schemas']['ConfidenceSource'];
-      original_raw_label?: string | null;
-      model_digest?: string | null;
-      adapter_digest?: string | null;
-      /** @description Of what the client said. */
-      content_sha256?: string;
-    };
-    Correction: {
-      /** @description An id, as this service gave it. */
-      id: string;
-      external_id: string | null;
-      prediction_id: string | null;
-      pair_id: string | null;
-      edge_id: string | null;
-      page_id: string | null;
-      premise: string;
-      nli_hypothesis: string;
-      original_label: components['schemas']['Label'];
-      original_confidence: number;
-      original_raw_label: string | null;
-      correct_label: components['schemas']['Label'];
-      confidence_source: components['schemas']['ConfidenceSource'];
-      reviewer: string;
-      reason: string | null;
-      review_source: components['schemas']['ReviewSource'];
-      model_digest: string | null;
-      adapter_digest: string | null;
-      /** Format: date-time */
-      created_at: string;
-      /** @enum {string} */
-      state: 'current' | 'replaced' | 'withdrawn';
-      /** @description When it was replaced or withdrawn. */
-      ended_at: string | null;
-      /** @description Whether a training run would learn from it as a correction. */
-      usable: boolean;
-      /**
-       * @description `confirmation`: of the same label; `low_confidence`: the model was not sure (0.8 or less); `conflict`: reviewers disagree on the pair; `duplicate`: another row of the same pair counts.
-       * @enum {string|null}
-       */
-      why_not: 'confirmation' | 'low_confidence' | 'conflict' | 'duplicate' | 'replaced' | 'withdrawn' | null;
-    };
-    /** @description The problem of one item; pointers are into that item. */
-    ItemError: {
-      type: string;
-      title: string;
-      status: number;
-      detail: string;
-      errors: {
-        pointer: string;
-        detail: string;
-      }[];
-    };
-    CorrectionResults: {
-      /** @description In the order of the corrections, one for each. */
-      results: {
-        index: number;
-        correction: components['schemas']['Correction'] | null;
-        error: components['schemas']['ItemError'] | null;
-      }[];
-    };
-    CorrectionList: {
-      items: components['schemas']['Correction'][];
-      /** @description null on the last page. */
-      next_cursor: string | null;
-    };
-    /**
-     * @example {
-     *       "lines": 3,
-     *       "stored": 2,
-     *       "replaced": 0,
-     *       "unchanged": 1,
-     *       "failed": 0,
-     *       "errors": []
-     *     }
-     */
-    ImportReport: {
-      /** @description Lines that were not blank. */
-      lines: number;
-      stored: number;
-      /** @description In the place of what the same reviewer said before. */
-      replaced: number;
-      /** @description Were stored before. */
-      unchanged: number;
-      failed: number;
-      /** @description The first 1,000 lines that failed. */
-      errors: {
-        /** @description From 1. */
-        line: number;
-        pointer: string;
-        detail: string;
-      }[];
-    };
-    Readiness: {
-      /** @description usable ≥ min_corrections */
-      ready: boolean;
-      min_corrections: number;
-      min_confidence: number;
-      usable: number;
-      confirmations: number;
-      new_since_last_run: number;
-      /** @description The split that a run would make now. Nothing is decided by asking. */
-      split: {
-        train: {
-          pages: number;
-          corrections: {
-            total: number;
-            supports: number;
-            refutes: number;
-            neutral: number;
-          };
-          confirmations: {
-            total: number;
-            supports: number;
-            refutes: number;
-            neutral: number;
-          };
-        };
-        validation: {
-          pages: number;
-          corrections: {
-            total: number;
-            supports: number;
-            refutes: number;
-            neutral: number;
-          };
-          confirmations: {
-            total: number;
-            supports: number;
-            refutes: number;
-            neutral: number;
-          };
-        };
-        label_shares: {
-          label: components['schemas']['Label'];
-          /** @description null: the side has no rows. */
-          train: number | null;
-          /** @description null: the side has no rows. */
-          validation: number | null;
-          /** @description The two shares are within 5 points of each other. */
-          within: boolean;
-        }[];
-      };
-      /** @description What the validation side still lacks for a shadow comparison to decide. */
-      gate_needs: {
-        corrections: number;
-        confirmations: number;
-        correction_pages: number;
-        confirmation_pages: number;
-        confirmations_to_collect: number;
-      };
-      warnings: string[];
-      /** @description Every correction that is not usable, and why. */
-      left_out: {
-        /** @description By reason. */
-        counts: {
-          [key: string]: number;
-        };
-        items: {
-          /** @description An id, as this service gave it. */
-          correction_id: string;
-          /** @enum {string} */
-          reason:
-            | 'confirmation'
-            | 'low_confidence'
-            | 'conflict'
-            | 'duplicate'
-            | 'empty'
-            | 'withdrawn'
-            | 'near_duplicate_across_sides'
-            | 'excluded';
-        }[];
-      };
-    };
-    RegisteredAdapter: {
-      /** @description An id, as this service gave it. */
-      id: string;
-      /** @description v1, v2 … for each base model. */
-      version: string;
-      /** @description SHA-256 of what decides the answers: its weights, and the rank and scale of each module. */
-      digest: string;
-      /** @description The digest of the base model it belongs to. */
-      base_digest: string;
-      base_model: string;
-      /** @description False: it belongs to another base model than the one served. */
-      compatible: boolean;
-      /** @description Whether it answers now. */
-      active: boolean;
-      /**
-       * @description Where it came from.
-       * @enum {string}
-       */
-      origin: 'trained' | 'imported';
-      /** @description The training run that made it. */
-      run_id: string | null;
-      r: number;
-      lora_alpha: number;
-      /** @description The Linears it adapts. */
-      target_modules: string[];
-      /**
-       * Format: date-time
-       * @description When it was registered.
-       */
-      created_at: string;
-    };
-    AdapterList: {
-      /** @description Of every base model, newest first. */
-      items: components['schemas']['RegisteredAdapter'][];
-      /** @description null on the last page. */
-      next_cursor: string | null;
-    };
-    ActiveAdapter: {
-      /** @description null: the base model answers alone. */
-      adapter: components['schemas']['RegisteredAdapter'] | null;
-    };
-    AdapterHistory: {
-      /** @description Newest first. Before the oldest the base model answered. */
-      items: {
-        seq: number;
-        /** @description The adapter that answers; null is the base model alone. */
-        adapter: {
-          id: string;
-          version: string;
-          digest: string;
-        } | null;
+    schemas: {
         /**
-         * @description fallback: the service started and could not serve what was active, so the base model answers.
+         * @description What the premise does to the hypothesis.
          * @enum {string}
          */
-        act: 'promote' | 'rollback' | 'fallback';
-        /** @description The shadow comparison that recommended it. */
-        comparison_id: string | null;
-        forced: boolean;
-        reason: string | null;
-        actor: string;
+        Label: "supports" | "refutes" | "neutral";
         /**
-         * Format: date-time
-         * @description Live from then on.
-         */
-        at: string;
-        /**
-         * Format: date-time
-         * @description Live until then; null: still.
-         */
-        until: string | null;
-      }[];
-      /** @description null on the last page. */
-      next_cursor: string | null;
-    };
-    AdapterImport: {
-      /** @description PEFT's configuration, sent as a file. */
-      'adapter_config.json': string;
-      /** @description PEFT's weights, sent as a file. */
-      'adapter_model.safetensors': string;
-    };
-    /**
-     * @example {
-     *       "reason": "fewer false refutations on page p7",
-     *       "force": false
-     *     }
-     */
-    PromoteRequest: {
-      /** @description Kept in the history. */
-      reason?: string | null;
-      /**
-       * @description Without a comparison that recommends it; needs a reason.
-       * @default false
-       */
-      force: boolean;
-    };
-    RollbackRequest: {
-      /** @description Kept in the history. */
-      reason?: string | null;
-    };
-    /** @description Every parameter of a run. */
-    TrainingParameters: {
-      /** @description Rank of the adapter. */
-      r: number;
-      /** @description The adapter is scaled by lora_alpha / r. */
-      lora_alpha: number;
-      /** @description Share of a LoRA branch's input that a step drops. */
-      lora_dropout: number;
-      /** @description The Linears of each layer that are adapted; the classifier is always trained. */
-      target_modules: (
-        'query_proj' | 'key_proj' | 'value_proj' | 'attention.output.dense' | 'intermediate.dense' | 'output.dense'
-      )[];
-      /** @description Its peak, after the warm-up. */
-      learning_rate: number;
-      /** @description How often each row is learnt from. */
-      epochs: number;
-      /** @description Rows of an optimizer step. */
-      batch_size: number;
-      /**
-       * @description `confirmations` adds as many confirmed judgements as there are corrections, or all there are.
-       * @enum {string}
-       */
-      replay: 'none' | 'confirmations';
-      /** @description Share of the steps in which the learning rate rises to its peak. */
-      warmup_ratio: number;
-      /** @description AdamW's, on everything that is trained. */
-      weight_decay: number;
-      /** @description A longer gradient is shortened to this; 0: none is. */
-      max_grad_norm: number;
-      /** @description Of the start, the order of the rows, and the dropout. */
-      seed: number;
-      /** @description Only corrections of judgements above this confidence are learnt from. */
-      min_confidence: number;
-      /** @description Fewer usable corrections start no run without `force`. */
-      min_corrections: number;
-      /** @description Longest encoded pair; at most ERRATA_MAX_TOKENS, which is the default. */
-      max_tokens: number;
-    };
-    /** @description Parameters that this run has otherwise than by default. */
-    GivenTrainingParameters: {
-      /** @description Rank of the adapter. By default 8, unless the model folder's errata.json says otherwise. */
-      r?: number;
-      /** @description The adapter is scaled by lora_alpha / r. By default 16, unless the model folder's errata.json says otherwise. */
-      lora_alpha?: number;
-      /** @description Share of a LoRA branch's input that a step drops. By default 0.1, unless the model folder's errata.json says otherwise. */
-      lora_dropout?: number;
-      /** @description The Linears of each layer that are adapted; the classifier is always trained. By default ["query_proj","value_proj"], unless the model folder's errata.json says otherwise. */
-      target_modules?: (
-        'query_proj' | 'key_proj' | 'value_proj' | 'attention.output.dense' | 'intermediate.dense' | 'output.dense'
-      )[];
-      /** @description Its peak, after the warm-up. By default 0.0002, unless the model folder's errata.json says otherwise. */
-      learning_rate?: number;
-      /** @description How often each row is learnt from. By default 3, unless the model folder's errata.json says otherwise. */
-      epochs?: number;
-      /** @description Rows of an optimizer step. By default 8, unless the model folder's errata.json says otherwise. */
-      batch_size?: number;
-      /**
-       * @description `confirmations` adds as many confirmed judgements as there are corrections, or all there are. By default "none", unless the model folder's errata.json says otherwise.
-       * @enum {string}
-       */
-      replay?: 'none' | 'confirmations';
-      /** @description Share of the steps in which the learning rate rises to its peak. By default 0.1, unless the model folder's errata.json says otherwise. */
-      warmup_ratio?: number;
-      /** @description AdamW's, on everything that is trained. By default 0.01, unless the model folder's errata.json says otherwise. */
-      weight_decay?: number;
-      /** @description A longer gradient is shortened to this; 0: none is. By default 1, unless the model folder's errata.json says otherwise. */
-      max_grad_norm?: number;
-      /** @description Of the start, the order of the rows, and the dropout. By default 42, unless the model folder's errata.json says otherwise. */
-      seed?: number;
-      /** @description Only corrections of judgements above this confidence are learnt from. By default 0.8, unless the model folder's errata.json says otherwise. */
-      min_confidence?: number;
-      /** @description Fewer usable corrections start no run without `force`. By default 100, unless the model folder's errata.json says otherwise. */
-      min_corrections?: number;
-      /** @description Longest encoded pair; at most ERRATA_MAX_TOKENS, which is the default. By default 512, unless the model folder's errata.json says otherwise. */
-      max_tokens?: number;
-    };
-    /**
-     * @example {
-     *       "force": true,
-     *       "parameters": {
-     *         "epochs": 6,
-     *         "learning_rate": 0.003
-     *       }
-     *     }
-     */
-    StartTrainingRun: {
-      /** @description Train although fewer than min_corrections are usable. */
-      force?: boolean;
-      parameters?: components['schemas']['GivenTrainingParameters'];
-      /** @description Corrections to leave out. */
-      exclude?: string[];
-    };
-    TrainingRun: {
-      /** @description An id, as this service gave it. */
-      id: string;
-      /**
-       * @description The last three are for ever.
-       * @enum {string}
-       */
-      state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
-      /**
-       * @description trigger: enough corrections were new.
-       * @enum {string}
-       */
-      started_by: 'request' | 'trigger';
-      base_model: string;
-      base_digest: string;
-      parameters: components['schemas']['TrainingParameters'];
-      counts: {
-        /** @description Usable rows on the training side. */
-        train: {
-          corrections: number;
-          confirmations: number;
-        };
-        /** @description Usable rows that are held out. */
-        validation: {
-          corrections: number;
-          confirmations: number;
-        };
-        /** @description Rows learnt from: corrections and replayed confirmations. */
-        used: number;
-        /** @description Reason → corrections left out for it. */
-        left_out: {
-          [key: string]: number;
-        };
-      };
-      progress: {
-        /**
-         * @description What is under way.
+         * @description A label in the wire's words or the checkpoints'.
          * @enum {string}
          */
-        stage: 'preparing' | 'training' | 'registering' | 'comparing';
-        epoch: number;
-        epochs: number;
-        step: number;
-        steps: number | null;
-        /** @description The last batch's mean cross-entropy. */
-        loss: number | null;
-        /** @description Of the last step. */
-        learning_rate: number | null;
-        /** @description Since training began, or went on. */
-        samples_per_second: number | null;
-        /** @description Of training, at that speed. */
-        seconds_left: number | null;
-      } | null;
-      /** @description The adapter, once it is registered. */
-      adapter_id: string | null;
-      /** @description Its shadow comparison with what was active. */
-      comparison_id: string | null;
-      /** @description Why it failed. */
-      error: string | null;
-      seed: number;
-      /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
-      attempt: number;
-      /**
-       * Format: date-time
-       * @description When it was asked for.
-       */
-      created_at: string;
-      /**
-       * Format: date-time
-       * @description When it first left the queue.
-       */
-      started_at: string | null;
-      /**
-       * Format: date-time
-       * @description When it reached its last state.
-       */
-      ended_at: string | null;
-    };
-    TrainingRunDetail: {
-      /** @description An id, as this service gave it. */
-      id: string;
-      /**
-       * @description The last three are for ever.
-       * @enum {string}
-       */
-      state: 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
-      /**
-       * @description trigger: enough corrections were new.
-       * @enum {string}
-       */
-      started_by: 'request' | 'trigger';
-      base_model: string;
-      base_digest: string;
-      parameters: components['schemas']['TrainingParameters'];
-      counts: {
-        /** @description Usable rows on the training side. */
-        train: {
-          corrections: number;
-          confirmations: number;
+        LabelWord: "supports" | "entailment" | "entails" | "refutes" | "contradiction" | "contradicts" | "neutral";
+        /** @description RFC 9457 problem details. */
+        Problem: {
+            /**
+             * @description - `/problems#invalid-request` (400): The request does not match its schema
+             *     - `/problems#unauthorized` (401): An API key is needed
+             *     - `/problems#forbidden` (403): This key may not do that
+             *     - `/problems#not-found` (404): There is no such thing
+             *     - `/problems#method-not-allowed` (405): This path does not take that method
+             *     - `/problems#conflict` (409): The present state does not allow this
+             *     - `/problems#stale-precondition` (412): Somebody else changed it first
+             *     - `/problems#too-large` (413): The request is larger than the limit
+             *     - `/problems#unsupported-media-type` (415): This content type is not read here
+             *     - `/problems#unprocessable` (422): The request is understood but cannot be done
+             *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#internal` (500): Something went wrong here
+             *     - `/problems#not-configured` (501): This service is not configured for that
+             *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
+             *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             * @enum {string}
+             */
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            title: string;
+            status: number;
+            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            detail: string;
+            /** @description The faults that have a place in the request. */
+            errors: {
+                /** @description A JSON pointer into the body, or the name of a query or path parameter. */
+                pointer: string;
+                detail: string;
+            }[];
         };
-        /** @description Usable rows that are held out. */
-        validation: {
-          corrections: number;
-          confirmations: number;
+        /** @description A problem in the shape that clients of POST /nli read. */
+        NliProblem: {
+            /**
+             * @description - `/problems#invalid-request` (400): The request does not match its schema
+             *     - `/problems#unauthorized` (401): An API key is needed
+             *     - `/problems#forbidden` (403): This key may not do that
+             *     - `/problems#not-found` (404): There is no such thing
+             *     - `/problems#method-not-allowed` (405): This path does not take that method
+             *     - `/problems#conflict` (409): The present state does not allow this
+             *     - `/problems#stale-precondition` (412): Somebody else changed it first
+             *     - `/problems#too-large` (413): The request is larger than the limit
+             *     - `/problems#unsupported-media-type` (415): This content type is not read here
+             *     - `/problems#unprocessable` (422): The request is understood but cannot be done
+             *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#internal` (500): Something went wrong here
+             *     - `/problems#not-configured` (501): This service is not configured for that
+             *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
+             *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             * @enum {string}
+             */
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            title: string;
+            status: number;
+            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            detail: string;
+            /** @description The faults that have a place in the request. */
+            errors: {
+                /** @description A JSON pointer into the body, or the name of a query or path parameter. */
+                pointer: string;
+                detail: string;
+            }[];
+            /** @enum {boolean} */
+            ok: false;
+            /** @description The detail again. */
+            error: string;
+            results: unknown[];
         };
-        /** @description Rows learnt from: corrections and replayed confirmations. */
-        used: number;
-        /** @description Reason → corrections left out for it. */
-        left_out: {
-          [key: string]: number;
+        /** @description A problem in the shape that clients of POST /embed read. */
+        EmbedProblem: {
+            /**
+             * @description - `/problems#invalid-request` (400): The request does not match its schema
+             *     - `/problems#unauthorized` (401): An API key is needed
+             *     - `/problems#forbidden` (403): This key may not do that
+             *     - `/problems#not-found` (404): There is no such thing
+             *     - `/problems#method-not-allowed` (405): This path does not take that method
+             *     - `/problems#conflict` (409): The present state does not allow this
+             *     - `/problems#stale-precondition` (412): Somebody else changed it first
+             *     - `/problems#too-large` (413): The request is larger than the limit
+             *     - `/problems#unsupported-media-type` (415): This content type is not read here
+             *     - `/problems#unprocessable` (422): The request is understood but cannot be done
+             *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#internal` (500): Something went wrong here
+             *     - `/problems#not-configured` (501): This service is not configured for that
+             *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
+             *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             * @enum {string}
+             */
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            title: string;
+            status: number;
+            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            detail: string;
+            /** @description The faults that have a place in the request. */
+            errors: {
+                /** @description A JSON pointer into the body, or the name of a query or path parameter. */
+                pointer: string;
+                detail: string;
+            }[];
+            /** @enum {boolean} */
+            ok: false;
+            /** @description The detail again. */
+            error: string;
+            embeddings: unknown[];
         };
-      };
-      progress: {
+        ProblemList: {
+            items: {
+                type: string;
+                title: string;
+                status: number;
+            }[];
+        };
+        Pair: {
+            /**
+             * @description Comes back in the result; may repeat.
+             * @default unknown
+             */
+            pair_id: string;
+            /** @description What is known, at most 20000 characters; a longer or empty one is the error of this pair alone. */
+            premise: string;
+            /** @description What is claimed, at most 20000 characters; a longer or empty one is the error of this pair alone. */
+            nli_hypothesis?: string;
+            /** @description Another name for nli_hypothesis. */
+            hypothesis?: string;
+            /** @description The page the premise is from. */
+            page_id?: string | null;
+        } & (unknown | Record<string, never>);
         /**
-         * @description What is under way.
+         * @example {
+         *       "pairs": [
+         *         {
+         *           "pair_id": "c1:f9",
+         *           "premise": "A man is playing a guitar on stage.",
+         *           "nli_hypothesis": "A man is performing music.",
+         *           "page_id": "p7"
+         *         }
+         *       ],
+         *       "adapter": "active"
+         *     }
+         */
+        NliRequest: {
+            /** @description At most 256 (more: 413). None is allowed: the answer then has no results. */
+            pairs: components["schemas"]["Pair"][];
+            /**
+             * @description `active`, `base` (no adapter), a version or an id. An unknown one: 422.
+             * @default active
+             */
+            adapter: string;
+        };
+        Result: {
+            pair_id: string;
+            /** @description The recorded judgement; null when it was not recorded. */
+            prediction_id: string | null;
+            label: components["schemas"]["Label"];
+            /** @description The largest score, unrounded. */
+            confidence: number;
+            /** @description The checkpoint's own word for the label. */
+            raw_label: string | null;
+            /** @description The softmax of the logits, unrounded; a label the checkpoint does not know has 0. */
+            scores: {
+                supports: number;
+                refutes: number;
+                neutral: number;
+            } | null;
+            /** @description The premise's end was cut to fit the model. */
+            truncated: boolean;
+            /** @description Why this pair was not judged; then label is neutral, confidence 0, scores null. */
+            error: string | null;
+        };
+        /**
+         * @example {
+         *       "ok": true,
+         *       "error": null,
+         *       "model": "nli-deberta-v3-tiny",
+         *       "adapter": null,
+         *       "results": [
+         *         {
+         *           "pair_id": "c1:f9",
+         *           "prediction_id": "0198c7f2-6d3e-7c1a-9a51-3f2b8c0d4e5f",
+         *           "label": "supports",
+         *           "confidence": 0.97,
+         *           "raw_label": "entailment",
+         *           "scores": {
+         *             "supports": 0.97,
+         *             "refutes": 0.01,
+         *             "neutral": 0.02
+         *           },
+         *           "truncated": false,
+         *           "error": null
+         *         }
+         *       ]
+         *     }
+         */
+        NliResponse: {
+            ok: boolean;
+            error: string | null;
+            model: string;
+            /** @description The adapter that answers; null is the base model alone. */
+            adapter: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description In the order of the pairs, one for each. */
+            results: components["schemas"]["Result"][];
+        };
+        Model: {
+            /** @description The name that answers carry. */
+            model: string;
+            /** @description SHA-256 over the digests of the files. */
+            digest: string;
+            /** @description SHA-256 of each file of the checkpoint. */
+            files: {
+                [key: string]: string;
+            };
+            /** @description What each logit stands for. */
+            labels: {
+                index: number;
+                raw_label: string;
+                label: components["schemas"]["Label"];
+            }[];
+            /** @description The adapter that answers; null is the base model alone. */
+            adapter: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            limits: {
+                body_bytes: number;
+                pairs_per_request: number;
+                characters_per_text: number;
+                items_per_list: number;
+                /** @description Tokens of a pair; a longer premise's end is cut. */
+                max_tokens: number;
+            };
+        };
+        /**
+         * @example {
+         *       "items": [
+         *         {
+         *           "name": "deberta.encoder.layer.0.attention.self.query_proj",
+         *           "shape": [
+         *             384,
+         *             384
+         *           ],
+         *           "lora_target": true,
+         *           "why_not": null
+         *         }
+         *       ]
+         *     }
+         */
+        ModuleList: {
+            items: {
+                /** @description The module's full name, as PEFT would match it. */
+                name: string;
+                /** @description [out_features, in_features] */
+                shape: number[];
+                /** @description Whether an adapter may have it among its target_modules. */
+                lora_target: boolean;
+                why_not: string | null;
+            }[];
+        };
+        /**
+         * @example {
+         *       "status": "ok",
+         *       "models_loaded": {
+         *         "nli": true,
+         *         "embedding": false
+         *       }
+         *     }
+         */
+        Health: {
+            /** @enum {string} */
+            status: "ok";
+            models_loaded: {
+                nli: boolean;
+                embedding: boolean;
+            };
+        };
+        /**
+         * @example {
+         *       "status": "ok"
+         *     }
+         */
+        Probe: {
+            /** @enum {string} */
+            status: "ok";
+        };
+        /**
+         * @example {
+         *       "ok": true,
+         *       "message": "the model is loaded and has judged once"
+         *     }
+         */
+        Warmup: {
+            ok: boolean;
+            message: string;
+        };
+        /**
+         * @example {
+         *       "texts": [
+         *         "one text",
+         *         "another"
+         *       ],
+         *       "batch_size": 32
+         *     }
+         */
+        EmbedRequest: {
+            texts: string[];
+            batch_size?: number;
+        };
+        /**
+         * @example {
+         *       "ok": true,
+         *       "embeddings": [
+         *         [
+         *           0.1,
+         *           0.2
+         *         ]
+         *       ],
+         *       "error": null
+         *     }
+         */
+        EmbedResponse: {
+            ok: boolean;
+            embeddings: number[][];
+            error?: string | null;
+        };
+        /** @description A recorded judgement with what made it. */
+        Prediction: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            /** Format: date-time */
+            created_at: string;
+            page_id: string | null;
+            pair_id: string;
+            premise: string;
+            nli_hypothesis: string;
+            label: components["schemas"]["Label"];
+            confidence: number;
+            raw_label: string;
+            /** @description The softmax of the logits, unrounded; a label the checkpoint does not know has 0. */
+            scores: {
+                supports: number;
+                refutes: number;
+                neutral: number;
+            };
+            truncated: boolean;
+            model: string;
+            model_digest: string;
+            /** @description The adapter that answers; null is the base model alone. */
+            adapter: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            latency_ms: number;
+        };
+        PredictionList: {
+            items: components["schemas"]["Prediction"][];
+            /** @description null on the last page. */
+            next_cursor: string | null;
+        };
+        /**
+         * @description Why the pair was looked at: a sample of errors is not a sample of traffic.
          * @enum {string}
          */
-        stage: 'preparing' | 'training' | 'registering' | 'comparing';
-        epoch: number;
-        epochs: number;
-        step: number;
-        steps: number | null;
-        /** @description The last batch's mean cross-entropy. */
-        loss: number | null;
-        /** @description Of the last step. */
-        learning_rate: number | null;
-        /** @description Since training began, or went on. */
-        samples_per_second: number | null;
-        /** @description Of training, at that speed. */
-        seconds_left: number | null;
-      } | null;
-      /** @description The adapter, once it is registered. */
-      adapter_id: string | null;
-      /** @description Its shadow comparison with what was active. */
-      comparison_id: string | null;
-      /** @description Why it failed. */
-      error: string | null;
-      seed: number;
-      /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
-      attempt: number;
-      /**
-       * Format: date-time
-       * @description When it was asked for.
-       */
-      created_at: string;
-      /**
-       * Format: date-time
-       * @description When it first left the queue.
-       */
-      started_at: string | null;
-      /**
-       * Format: date-time
-       * @description When it reached its last state.
-       */
-      ended_at: string | null;
-      /** @description What the run was made of: enough to make it again. */
-      manifest: {
-        code_version: string;
-        base_model: string;
-        base_digest: string;
-        parameters: components['schemas']['TrainingParameters'];
-        seed: number;
-        corrections: {
-          /** @description An id, as this service gave it. */
-          correction_id: string;
-          /**
-           * @description The side of its page.
-           * @enum {string}
-           */
-          side: 'train' | 'validation';
-          /** @description Whether it was learnt from. */
-          used: boolean;
-        }[];
-        left_out: {
-          /** @description An id, as this service gave it. */
-          correction_id: string;
-          reason: string;
-        }[];
-      };
+        ReviewSource: "volunteered" | "random" | "disagreement" | "low_margin";
+        /**
+         * @description Where original_label and original_confidence are from: a recorded judgement, the correction itself, or a judgement made for it.
+         * @enum {string}
+         */
+        ConfidenceSource: "recorded" | "claimed" | "judged";
+        /**
+         * @description By prediction_id, by pair_id, or in full by premise and nli_hypothesis.
+         * @example {
+         *       "prediction_id": "0198c7f2-6d3e-7c1a-9a51-3f2b8c0d4e5f",
+         *       "correct_label": "refutes",
+         *       "reviewer": "ada",
+         *       "reason": "The trial found the opposite."
+         *     }
+         */
+        NewCorrection: {
+            /** @description The judgement that is corrected; everything else is known of it. */
+            prediction_id?: string | null;
+            /** @description Instead, where all recorded judgements of it have the same texts (else: 409). */
+            pair_id?: string | null;
+            /** @description In full: with nli_hypothesis. A recorded judgement of the same texts is linked. */
+            premise?: string;
+            nli_hypothesis?: string;
+            original_label?: components["schemas"]["LabelWord"];
+            /** @description With original_label; counts where no judgement is recorded. */
+            original_confidence?: number;
+            correct_label: components["schemas"]["LabelWord"];
+            /** @description The page of the premise; the judgement's own by default. */
+            page_id?: string | null;
+            /** @description The client's edge between premise and hypothesis. */
+            edge_id?: string | null;
+            /** @description Stored once: again with the same content it is the stored row, else an error. */
+            external_id?: string | null;
+            /** @description Who says so, where the API key does not tell. */
+            reviewer?: string | null;
+            reason?: string | null;
+            review_source?: components["schemas"]["ReviewSource"];
+        };
+        /**
+         * @example {
+         *       "corrections": [
+         *         {
+         *           "prediction_id": "0198c7f2-6d3e-7c1a-9a51-3f2b8c0d4e5f",
+         *           "correct_label": "refutes",
+         *           "reviewer": "ada",
+         *           "reason": "The trial found the opposite."
+         *         }
+         *       ]
+         *     }
+         */
+        CorrectionBatch: {
+            /** @description Each is stored or refused by itself. */
+            corrections: components["schemas"]["NewCorrection"][];
+        };
+        CorrectionLine: {
+            /** @description The judgement that is corrected; everything else is known of it. */
+            prediction_id?: string | null;
+            /** @description Instead, where all recorded judgements of it have the same texts (else: 409). */
+            pair_id?: string | null;
+            /** @description In full: with nli_hypothesis. A recorded judgement of the same texts is linked. */
+            premise?: string;
+            nli_hypothesis?: string;
+            original_label?: components["schemas"]["LabelWord"];
+            /** @description With original_label; counts where no judgement is recorded. */
+            original_confidence?: number;
+            correct_label: components["schemas"]["LabelWord"];
+            /** @description The page of the premise; the judgement's own by default. */
+            page_id?: string | null;
+            /** @description The client's edge between premise and hypothesis. */
+            edge_id?: string | null;
+            /** @description Stored once: again with the same content it is the stored row, else an error. */
+            external_id?: string | null;
+            /** @description Who says so, where the API key does not tell. */
+            reviewer?: string | null;
+            reason?: string | null;
+            review_source?: components["schemas"]["ReviewSource"];
+            /** @description An id, as this service gave it. */
+            id?: string;
+            /** @description UTC, with milliseconds. */
+            created_at?: string;
+            confidence_source?: components["schemas"]["ConfidenceSource"];
+            original_raw_label?: string | null;
+            model_digest?: string | null;
+            adapter_digest?: string | null;
+            /** @description Of what the client said. */
+            content_sha256?: string;
+        };
+        Correction: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            external_id: string | null;
+            prediction_id: string | null;
+            pair_id: string | null;
+            edge_id: string | null;
+            page_id: string | null;
+            premise: string;
+            nli_hypothesis: string;
+            original_label: components["schemas"]["Label"];
+            original_confidence: number;
+            original_raw_label: string | null;
+            correct_label: components["schemas"]["Label"];
+            confidence_source: components["schemas"]["ConfidenceSource"];
+            reviewer: string;
+            reason: string | null;
+            review_source: components["schemas"]["ReviewSource"];
+            model_digest: string | null;
+            adapter_digest: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @enum {string} */
+            state: "current" | "replaced" | "withdrawn";
+            /** @description When it was replaced or withdrawn. */
+            ended_at: string | null;
+            /** @description Whether a training run would learn from it as a correction. */
+            usable: boolean;
+            /**
+             * @description `confirmation`: of the same label; `low_confidence`: the model was not sure (0.8 or less); `conflict`: reviewers disagree on the pair; `duplicate`: another row of the same pair counts.
+             * @enum {string|null}
+             */
+            why_not: "confirmation" | "low_confidence" | "conflict" | "duplicate" | "replaced" | "withdrawn" | null;
+        };
+        /** @description The problem of one item; pointers are into that item. */
+        ItemError: {
+            type: string;
+            title: string;
+            status: number;
+            detail: string;
+            errors: {
+                pointer: string;
+                detail: string;
+            }[];
+        };
+        CorrectionResults: {
+            /** @description In the order of the corrections, one for each. */
+            results: {
+                index: number;
+                correction: components["schemas"]["Correction"] | null;
+                error: components["schemas"]["ItemError"] | null;
+            }[];
+        };
+        CorrectionList: {
+            items: components["schemas"]["Correction"][];
+            /** @description null on the last page. */
+            next_cursor: string | null;
+        };
+        /**
+         * @example {
+         *       "lines": 3,
+         *       "stored": 2,
+         *       "replaced": 0,
+         *       "unchanged": 1,
+         *       "failed": 0,
+         *       "errors": []
+         *     }
+         */
+        ImportReport: {
+            /** @description Lines that were not blank. */
+            lines: number;
+            stored: number;
+            /** @description In the place of what the same reviewer said before. */
+            replaced: number;
+            /** @description Were stored before. */
+            unchanged: number;
+            failed: number;
+            /** @description The first 1,000 lines that failed. */
+            errors: {
+                /** @description From 1. */
+                line: number;
+                pointer: string;
+                detail: string;
+            }[];
+        };
+        Readiness: {
+            /** @description usable ≥ min_corrections */
+            ready: boolean;
+            min_corrections: number;
+            min_confidence: number;
+            usable: number;
+            confirmations: number;
+            new_since_last_run: number;
+            /** @description The split that a run would make now. Nothing is decided by asking. */
+            split: {
+                train: {
+                    pages: number;
+                    corrections: {
+                        total: number;
+                        supports: number;
+                        refutes: number;
+                        neutral: number;
+                    };
+                    confirmations: {
+                        total: number;
+                        supports: number;
+                        refutes: number;
+                        neutral: number;
+                    };
+                };
+                validation: {
+                    pages: number;
+                    corrections: {
+                        total: number;
+                        supports: number;
+                        refutes: number;
+                        neutral: number;
+                    };
+                    confirmations: {
+                        total: number;
+                        supports: number;
+                        refutes: number;
+                        neutral: number;
+                    };
+                };
+                label_shares: {
+                    label: components["schemas"]["Label"];
+                    /** @description null: the side has no rows. */
+                    train: number | null;
+                    /** @description null: the side has no rows. */
+                    validation: number | null;
+                    /** @description The two shares are within 5 points of each other. */
+                    within: boolean;
+                }[];
+            };
+            /** @description What the validation side still lacks for a shadow comparison to decide. */
+            gate_needs: {
+                corrections: number;
+                confirmations: number;
+                correction_pages: number;
+                confirmation_pages: number;
+                confirmations_to_collect: number;
+            };
+            warnings: string[];
+            /** @description Every correction that is not usable, and why. */
+            left_out: {
+                /** @description By reason. */
+                counts: {
+                    [key: string]: number;
+                };
+                items: {
+                    /** @description An id, as this service gave it. */
+                    correction_id: string;
+                    /** @enum {string} */
+                    reason: "confirmation" | "low_confidence" | "conflict" | "duplicate" | "empty" | "withdrawn" | "near_duplicate_across_sides" | "excluded";
+                }[];
+            };
+        };
+        RegisteredAdapter: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            /** @description v1, v2 … for each base model. */
+            version: string;
+            /** @description SHA-256 of what decides the answers: its weights, and the rank and scale of each module. */
+            digest: string;
+            /** @description The digest of the base model it belongs to. */
+            base_digest: string;
+            base_model: string;
+            /** @description False: it belongs to another base model than the one served. */
+            compatible: boolean;
+            /** @description Whether it answers now. */
+            active: boolean;
+            /**
+             * @description Where it came from.
+             * @enum {string}
+             */
+            origin: "trained" | "imported";
+            /** @description The training run that made it. */
+            run_id: string | null;
+            r: number;
+            lora_alpha: number;
+            /** @description The Linears it adapts. */
+            target_modules: string[];
+            /**
+             * Format: date-time
+             * @description When it was registered.
+             */
+            created_at: string;
+        };
+        AdapterList: {
+            /** @description Of every base model, newest first. */
+            items: components["schemas"]["RegisteredAdapter"][];
+            /** @description null on the last page. */
+            next_cursor: string | null;
+        };
+        ActiveAdapter: {
+            /** @description null: the base model answers alone. */
+            adapter: components["schemas"]["RegisteredAdapter"] | null;
+        };
+        AdapterHistory: {
+            /** @description Newest first. Before the oldest the base model answered. */
+            items: {
+                seq: number;
+                /** @description The adapter that answers; null is the base model alone. */
+                adapter: {
+                    id: string;
+                    version: string;
+                    digest: string;
+                } | null;
+                /**
+                 * @description fallback: the service started and could not serve what was active, so the base model answers.
+                 * @enum {string}
+                 */
+                act: "promote" | "rollback" | "fallback";
+                /** @description The shadow comparison that recommended it. */
+                comparison_id: string | null;
+                forced: boolean;
+                reason: string | null;
+                actor: string;
+                /**
+                 * Format: date-time
+                 * @description Live from then on.
+                 */
+                at: string;
+                /**
+                 * Format: date-time
+                 * @description Live until then; null: still.
+                 */
+                until: string | null;
+            }[];
+            /** @description null on the last page. */
+            next_cursor: string | null;
+        };
+        AdapterImport: {
+            /** @description PEFT's configuration, sent as a file. */
+            "adapter_config.json": string;
+            /** @description PEFT's weights, sent as a file. */
+            "adapter_model.safetensors": string;
+        };
+        /**
+         * @example {
+         *       "reason": "fewer false refutations on page p7",
+         *       "force": false
+         *     }
+         */
+        PromoteRequest: {
+            /** @description Kept in the history. */
+            reason?: string | null;
+            /**
+             * @description Without a comparison that recommends it; needs a reason.
+             * @default false
+             */
+            force: boolean;
+        };
+        RollbackRequest: {
+            /** @description Kept in the history. */
+            reason?: string | null;
+        };
+        /** @description Every parameter of a run. */
+        TrainingParameters: {
+            /** @description Rank of the adapter. */
+            r: number;
+            /** @description The adapter is scaled by lora_alpha / r. */
+            lora_alpha: number;
+            /** @description Share of a LoRA branch's input that a step drops. */
+            lora_dropout: number;
+            /** @description The Linears of each layer that are adapted; the classifier is always trained. */
+            target_modules: ("query_proj" | "key_proj" | "value_proj" | "attention.output.dense" | "intermediate.dense" | "output.dense")[];
+            /** @description Its peak, after the warm-up. */
+            learning_rate: number;
+            /** @description How often each row is learnt from. */
+            epochs: number;
+            /** @description Rows of an optimizer step. */
+            batch_size: number;
+            /**
+             * @description `confirmations` adds as many confirmed judgements as there are corrections, or all there are.
+             * @enum {string}
+             */
+            replay: "none" | "confirmations";
+            /** @description Share of the steps in which the learning rate rises to its peak. */
+            warmup_ratio: number;
+            /** @description AdamW's, on everything that is trained. */
+            weight_decay: number;
+            /** @description A longer gradient is shortened to this; 0: none is. */
+            max_grad_norm: number;
+            /** @description Of the start, the order of the rows, and the dropout. */
+            seed: number;
+            /** @description Only corrections of judgements above this confidence are learnt from. */
+            min_confidence: number;
+            /** @description Fewer usable corrections start no run without `force`. */
+            min_corrections: number;
+            /** @description Longest encoded pair; at most ERRATA_MAX_TOKENS, which is the default. */
+            max_tokens: number;
+        };
+        /** @description Parameters that this run has otherwise than by default. */
+        GivenTrainingParameters: {
+            /** @description Rank of the adapter. By default 8, unless the model folder's errata.json says otherwise. */
+            r?: number;
+            /** @description The adapter is scaled by lora_alpha / r. By default 16, unless the model folder's errata.json says otherwise. */
+            lora_alpha?: number;
+            /** @description Share of a LoRA branch's input that a step drops. By default 0.1, unless the model folder's errata.json says otherwise. */
+            lora_dropout?: number;
+            /** @description The Linears of each layer that are adapted; the classifier is always trained. By default ["query_proj","value_proj"], unless the model folder's errata.json says otherwise. */
+            target_modules?: ("query_proj" | "key_proj" | "value_proj" | "attention.output.dense" | "intermediate.dense" | "output.dense")[];
+            /** @description Its peak, after the warm-up. By default 0.0002, unless the model folder's errata.json says otherwise. */
+            learning_rate?: number;
+            /** @description How often each row is learnt from. By default 3, unless the model folder's errata.json says otherwise. */
+            epochs?: number;
+            /** @description Rows of an optimizer step. By default 8, unless the model folder's errata.json says otherwise. */
+            batch_size?: number;
+            /**
+             * @description `confirmations` adds as many confirmed judgements as there are corrections, or all there are. By default "none", unless the model folder's errata.json says otherwise.
+             * @enum {string}
+             */
+            replay?: "none" | "confirmations";
+            /** @description Share of the steps in which the learning rate rises to its peak. By default 0.1, unless the model folder's errata.json says otherwise. */
+            warmup_ratio?: number;
+            /** @description AdamW's, on everything that is trained. By default 0.01, unless the model folder's errata.json says otherwise. */
+            weight_decay?: number;
+            /** @description A longer gradient is shortened to this; 0: none is. By default 1, unless the model folder's errata.json says otherwise. */
+            max_grad_norm?: number;
+            /** @description Of the start, the order of the rows, and the dropout. By default 42, unless the model folder's errata.json says otherwise. */
+            seed?: number;
+            /** @description Only corrections of judgements above this confidence are learnt from. By default 0.8, unless the model folder's errata.json says otherwise. */
+            min_confidence?: number;
+            /** @description Fewer usable corrections start no run without `force`. By default 100, unless the model folder's errata.json says otherwise. */
+            min_corrections?: number;
+            /** @description Longest encoded pair; at most ERRATA_MAX_TOKENS, which is the default. By default 512, unless the model folder's errata.json says otherwise. */
+            max_tokens?: number;
+        };
+        /**
+         * @example {
+         *       "force": true,
+         *       "parameters": {
+         *         "epochs": 6,
+         *         "learning_rate": 0.003
+         *       }
+         *     }
+         */
+        StartTrainingRun: {
+            /** @description Train although fewer than min_corrections are usable. */
+            force?: boolean;
+            parameters?: components["schemas"]["GivenTrainingParameters"];
+            /** @description Corrections to leave out. */
+            exclude?: string[];
+        };
+        TrainingRun: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            /**
+             * @description The last three are for ever.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+            /**
+             * @description trigger: enough corrections were new.
+             * @enum {string}
+             */
+            started_by: "request" | "trigger";
+            base_model: string;
+            base_digest: string;
+            parameters: components["schemas"]["TrainingParameters"];
+            counts: {
+                /** @description Usable rows on the training side. */
+                train: {
+                    corrections: number;
+                    confirmations: number;
+                };
+                /** @description Usable rows that are held out. */
+                validation: {
+                    corrections: number;
+                    confirmations: number;
+                };
+                /** @description Rows learnt from: corrections and replayed confirmations. */
+                used: number;
+                /** @description Reason → corrections left out for it. */
+                left_out: {
+                    [key: string]: number;
+                };
+            };
+            progress: {
+                /**
+                 * @description What is under way.
+                 * @enum {string}
+                 */
+                stage: "preparing" | "training" | "registering" | "comparing";
+                epoch: number;
+                epochs: number;
+                step: number;
+                steps: number | null;
+                /** @description The last batch's mean cross-entropy. */
+                loss: number | null;
+                /** @description Of the last step. */
+                learning_rate: number | null;
+                /** @description Since training began, or went on. */
+                samples_per_second: number | null;
+                /** @description Of training, at that speed. */
+                seconds_left: number | null;
+            } | null;
+            /** @description The adapter, once it is registered. */
+            adapter_id: string | null;
+            /** @description Its shadow comparison with what was active. */
+            comparison_id: string | null;
+            /** @description Why it failed. */
+            error: string | null;
+            seed: number;
+            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it first left the queue.
+             */
+            started_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it reached its last state.
+             */
+            ended_at: string | null;
+        };
+        TrainingRunDetail: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            /**
+             * @description The last three are for ever.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+            /**
+             * @description trigger: enough corrections were new.
+             * @enum {string}
+             */
+            started_by: "request" | "trigger";
+            base_model: string;
+            base_digest: string;
+            parameters: components["schemas"]["TrainingParameters"];
+            counts: {
+                /** @description Usable rows on the training side. */
+                train: {
+                    corrections: number;
+                    confirmations: number;
+                };
+                /** @description Usable rows that are held out. */
+                validation: {
+                    corrections: number;
+                    confirmations: number;
+                };
+                /** @description Rows learnt from: corrections and replayed confirmations. */
+                used: number;
+                /** @description Reason → corrections left out for it. */
+                left_out: {
+                    [key: string]: number;
+                };
+            };
+            progress: {
+                /**
+                 * @description What is under way.
+                 * @enum {string}
+                 */
+                stage: "preparing" | "training" | "registering" | "comparing";
+                epoch: number;
+                epochs: number;
+                step: number;
+                steps: number | null;
+                /** @description The last batch's mean cross-entropy. */
+                loss: number | null;
+                /** @description Of the last step. */
+                learning_rate: number | null;
+                /** @description Since training began, or went on. */
+                samples_per_second: number | null;
+                /** @description Of training, at that speed. */
+                seconds_left: number | null;
+            } | null;
+            /** @description The adapter, once it is registered. */
+            adapter_id: string | null;
+            /** @description Its shadow comparison with what was active. */
+            comparison_id: string | null;
+            /** @description Why it failed. */
+            error: string | null;
+            seed: number;
+            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it first left the queue.
+             */
+            started_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it reached its last state.
+             */
+            ended_at: string | null;
+            /** @description What the run was made of: enough to make it again. */
+            manifest: {
+                code_version: string;
+                base_model: string;
+                base_digest: string;
+                parameters: components["schemas"]["TrainingParameters"];
+                seed: number;
+                corrections: {
+                    /** @description An id, as this service gave it. */
+                    correction_id: string;
+                    /**
+                     * @description The side of its page.
+                     * @enum {string}
+                     */
+                    side: "train" | "validation";
+                    /** @description Whether it was learnt from. */
+                    used: boolean;
+                }[];
+                left_out: {
+                    /** @description An id, as this service gave it. */
+                    correction_id: string;
+                    reason: string;
+                }[];
+            };
+        };
+        TrainingRunList: {
+            /** @description Newest first. */
+            items: components["schemas"]["TrainingRun"][];
+            /** @description null on the last page. */
+            next_cursor: string | null;
+        };
+        ShadowComparisonRequest: {
+            /** @description The new one: a version or id, `active` or `base`. */
+            adapter: string;
+            /** @description The old one: `active` (the default), `base`, a version or id. */
+            against?: string;
+        };
+        /** @description A shadow comparison without its report. A null adapter is the base model alone. */
+        ShadowComparisonItem: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            /**
+             * @description It ends in exactly one of the last two.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "succeeded" | "failed";
+            /** @description The adapter that answers; null is the base model alone. */
+            old: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The adapter that answers; null is the base model alone. */
+            new: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The training run that asked for it. */
+            run_id: string | null;
+            /**
+             * @description What the gate says; null until it succeeded.
+             * @enum {string|null}
+             */
+            verdict: "recommend" | "do_not_recommend" | "not_enough_data" | null;
+            /** @description Over all held-out rows. */
+            old_accuracy: number | null;
+            /** @description Over all held-out rows. */
+            new_accuracy: number | null;
+            /** @description new_accuracy >= old_accuracy - 0.02, decided on counts of rows; not the verdict. */
+            recommend_deploy: boolean | null;
+            /** @description Why it failed. */
+            error: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+        };
+        ShadowComparisonList: {
+            items: components["schemas"]["ShadowComparisonItem"][];
+            /** @description null on the last page. */
+            next_cursor: string | null;
+        };
+        ShadowComparison: {
+            /** @description An id, as this service gave it. */
+            id: string;
+            /**
+             * @description It ends in exactly one of the last two.
+             * @enum {string}
+             */
+            state: "queued" | "running" | "succeeded" | "failed";
+            /** @description The adapter that answers; null is the base model alone. */
+            old: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The adapter that answers; null is the base model alone. */
+            new: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The training run that asked for it. */
+            run_id: string | null;
+            /**
+             * @description What the gate says; null until it succeeded.
+             * @enum {string|null}
+             */
+            verdict: "recommend" | "do_not_recommend" | "not_enough_data" | null;
+            /** @description Over all held-out rows. */
+            old_accuracy: number | null;
+            /** @description Over all held-out rows. */
+            new_accuracy: number | null;
+            /** @description new_accuracy >= old_accuracy - 0.02, decided on counts of rows; not the verdict. */
+            recommend_deploy: boolean | null;
+            /** @description Why it failed. */
+            error: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** @description null until it succeeded. */
+            report: components["schemas"]["ComparisonReport"] | null;
+        };
+        ComparisonReport: {
+            old_accuracy: number | null;
+            new_accuracy: number | null;
+            recommend_deploy: boolean;
+            /**
+             * @description What the rules come to.
+             * @enum {string}
+             */
+            verdict: "recommend" | "do_not_recommend" | "not_enough_data";
+            rules: components["schemas"]["GateRule"][];
+            /** @description What would decide it; null unless the verdict is not_enough_data. */
+            lacking: {
+                /** @description Held-out reviews; of all reviews about a fifth is held out. */
+                corrections: {
+                    /** @description null: nobody can tell. */
+                    rows: number | null;
+                    pages: number;
+                };
+                /** @description Held-out reviews; of all reviews about a fifth is held out. */
+                confirmations: {
+                    /** @description null: nobody can tell. */
+                    rows: number | null;
+                    pages: number;
+                };
+            } | null;
+            sets: {
+                corrections: components["schemas"]["ComparisonSet"];
+                confirmations: components["schemas"]["ComparisonSet"];
+                union: components["schemas"]["ComparisonSet"];
+            };
+            /** @description At most 200 of each, those the new adapter is surest of first. */
+            flips: {
+                fixed: components["schemas"]["Flip"][];
+                broken: components["schemas"]["Flip"][];
+            };
+            /**
+             * @description What calibration figures speak for.
+             * @enum {string}
+             */
+            basis: "a random review" | "reviewed rows, not traffic";
+            base: {
+                name: string;
+                digest: string;
+            };
+            /** @description The adapter that answers; null is the base model alone. */
+            old: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The adapter that answers; null is the base model alone. */
+            new: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description SHA-256 over the judged rows: equal ones were the same examination. */
+            manifest: string;
+            /** @description Held-out rows that were on the training side too; they are not judged. */
+            leak_check: {
+                training_rows: number;
+                same_page: number;
+                same_text: number;
+                near_text: number;
+            };
+            /** @description Rows by what is wrong with their texts. */
+            not_judged: {
+                [key: string]: number;
+            };
+            latency: {
+                /** @description One pair at a time, by this adapter alone. */
+                old: {
+                    pairs: number;
+                    p50_ms: number | null;
+                    p95_ms: number | null;
+                };
+                /** @description One pair at a time, by this adapter alone. */
+                new: {
+                    pairs: number;
+                    p50_ms: number | null;
+                    p95_ms: number | null;
+                };
+            };
+            /** @description The limits it was decided by. */
+            gate: {
+                loss_percent: number;
+                alpha: number;
+                lower_limit: number;
+                least_rows: number;
+                least_pages: number;
+            };
+            bootstrap: {
+                seed: number;
+                replicates: number;
+            };
+        };
+        /** @description Corrections, confirmations, or both. */
+        ComparisonSet: {
+            n: number;
+            pages: number;
+            labels: {
+                supports: number;
+                refutes: number;
+                neutral: number;
+            };
+            old: components["schemas"]["ComparisonSide"];
+            new: components["schemas"]["ComparisonSide"];
+            difference: {
+                /** @description new − old. */
+                value: number | null;
+                /** @description low, high: two-sided 95 %; lower, upper: one-sided; bootstrap by page. */
+                interval: {
+                    low: number;
+                    high: number;
+                    lower: number;
+                    upper: number;
+                } | null;
+                /** @description One-sided 95 %; exact binomial where nothing broke. */
+                lower_limit: number | null;
+            };
+            mcnemar: {
+                fixed: number;
+                broken: number;
+                /** @description Exact, two-sided. */
+                p: number;
+            };
+        };
+        /** @description What one adapter makes of a set of rows. */
+        ComparisonSide: {
+            correct: number;
+            accuracy: number | null;
+            /** @description Over the labels that occur. */
+            macro_f1: number | null;
+            classes: {
+                /** @description null where it is 0 / 0. */
+                supports: {
+                    precision: number | null;
+                    recall: number | null;
+                    f1: number | null;
+                    support: number;
+                };
+                /** @description null where it is 0 / 0. */
+                refutes: {
+                    precision: number | null;
+                    recall: number | null;
+                    f1: number | null;
+                    support: number;
+                };
+                /** @description null where it is 0 / 0. */
+                neutral: {
+                    precision: number | null;
+                    recall: number | null;
+                    f1: number | null;
+                    support: number;
+                };
+            };
+            /** @description Correct label, then answer, then rows. */
+            confusion: {
+                supports: {
+                    supports: number;
+                    refutes: number;
+                    neutral: number;
+                };
+                refutes: {
+                    supports: number;
+                    refutes: number;
+                    neutral: number;
+                };
+                neutral: {
+                    supports: number;
+                    refutes: number;
+                    neutral: number;
+                };
+            };
+            /** @description Nats. */
+            log_loss: number | null;
+            /** @description Multiclass, from 0 to 2. */
+            brier: number | null;
+            /** @description Expected calibration error, 15 bins. */
+            ece: number | null;
+            reliability: {
+                low: number;
+                high: number;
+                n: number;
+                confidence: number | null;
+                accuracy: number | null;
+            }[];
+            /** @description Wrong with a confidence above 0.8. */
+            confident_errors: number;
+        };
+        GateRule: {
+            name: string;
+            /**
+             * @description The rows it looks at.
+             * @enum {string}
+             */
+            set: "corrections" | "confirmations" | "union";
+            statement: string;
+            value: number | null;
+            limit: number;
+            /**
+             * @description undecided: too few reviews to tell.
+             * @enum {string}
+             */
+            verdict: "pass" | "fail" | "undecided";
+            /** @description Held-out reviews; of all reviews about a fifth is held out. */
+            lacking: {
+                /** @description null: nobody can tell. */
+                rows: number | null;
+                pages: number;
+            } | null;
+        };
+        /** @description A pair on which one adapter is right and the other wrong. */
+        Flip: {
+            /** @description An id, as this service gave it. */
+            correction_id: string;
+            page_id: string | null;
+            /**
+             * @description What the reviewer did.
+             * @enum {string}
+             */
+            kind: "correction" | "confirmation";
+            /** @description At most 2,000 characters of it, then an ellipsis. */
+            premise: string;
+            nli_hypothesis: string;
+            correct_label: components["schemas"]["Label"];
+            old: {
+                label: components["schemas"]["Label"];
+                confidence: number;
+            };
+            new: {
+                label: components["schemas"]["Label"];
+                confidence: number;
+            };
+        };
     };
-    TrainingRunList: {
-      /** @description Newest first. */
-      items: components['schemas']['TrainingRun'][];
-      /** @description null on the last page. */
-      next_cursor: string | null;
-    };
-    ShadowComparisonItem: {
-      id: string;
-      /** @enum {string} */
-      state: 'queued' | 'running' | 'succeeded' | 'failed';
-      /** @enum {string|null} */
-      verdict: 'recommend' | 'do_not_recommend' | 'not_enough_data' | null;
-      old_accuracy: number | null;
-      new_accuracy: number | null;
-      recommend_deploy: boolean | null;
-      error: string | null;
-      created_at: string;
-      ended_at: string | null;
-    };
-    ShadowComparison: {
-      id: string;
-      /** @enum {string} */
-      state: 'queued' | 'running' | 'succeeded' | 'failed';
-      /** @enum {string|null} */
-      verdict: 'recommend' | 'do_not_recommend' | 'not_enough_data' | null;
-      old_accuracy: number | null;
-      new_accuracy: number | null;
-      recommend_deploy: boolean | null;
-      error: string | null;
-      created_at: string;
-      ended_at: string | null;
-      report: {
-        [key: string]: unknown;
-      } | null;
-    };
-  };
-  responses: never;
-  parameters: never;
-  requestBodies: never;
-  headers: never;
-  pathItems: never;
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
 }
 export type $defs = Record<string, never>;
 export interface operations {
-  judge: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['NliRequest'];
-      };
-    };
-    responses: {
-      /** @description Every pair, judged or with its own error. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['NliResponse'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-      /** @description The request is understood but cannot be done */
-      422: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-      /** @description More work is waiting than can be done in time */
-      429: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['NliProblem'];
-        };
-      };
-    };
-  };
-  listPredictions: {
-    parameters: {
-      query?: {
-        /** @description Judgements of this page. */
-        page_id?: string;
-        /** @description Judgements of this pair_id. */
-        pair_id?: string;
-        label?: components['schemas']['LabelWord'];
-        /** @description At least this confidence. */
-        min_confidence?: number;
-        /** @description At most this confidence. */
-        max_confidence?: number;
-        /** @description `base`, or a version, id or digest. */
-        adapter?: string;
-        /** @description Made then or later. */
-        since?: string;
-        /** @description Made before then. */
-        until?: string;
-        /** @description Premise or hypothesis contains this. */
-        text?: string;
-        /** @description `wanted`: those a correction teaches most, low margin first; `random`: a uniform draw. */
-        review?: 'wanted' | 'random';
-        limit?: number;
-        /** @description next_cursor of the page before. */
-        cursor?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description A page of judgements. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['PredictionList'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getPrediction: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, as this service gave it. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The judgement. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Prediction'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  listCorrections: {
-    parameters: {
-      query?: {
-        /** @description `ended`: replaced or withdrawn. */
-        state?: 'current' | 'ended';
-        kind?: 'correction' | 'confirmation';
-        /** @description Of this page. */
-        page_id?: string;
-        /** @description Of this pair_id. */
-        pair_id?: string;
-        /** @description Of this judgement. */
-        prediction_id?: string;
-        /** @description Of this edge. */
-        edge_id?: string;
-        /** @description Of this external_id. */
-        external_id?: string;
-        /** @description By this reviewer. */
-        reviewer?: string;
-        original_label?: components['schemas']['LabelWord'];
-        correct_label?: components['schemas']['LabelWord'];
-        review_source?: components['schemas']['ReviewSource'];
-        confidence_source?: components['schemas']['ConfidenceSource'];
-        /** @description Original confidence, at least. */
-        min_confidence?: number;
-        /** @description Original confidence, at most. */
-        max_confidence?: number;
-        /** @description Stored then or later. */
-        since?: string;
-        /** @description Stored before then. */
-        until?: string;
-        limit?: number;
-        /** @description next_cursor of the page before. */
-        cursor?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description A page of corrections. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['CorrectionList'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  correct: {
-    parameters: {
-      query?: never;
-      header?: {
-        /** @description The same request sent again within 24 hours is answered as before and stores nothing; another body: 422. */
-        'idempotency-key'?: string;
-      };
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['NewCorrection'] | components['schemas']['CorrectionBatch'];
-      };
-    };
-    responses: {
-      /** @description Of several: each stored, or with its own error. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['CorrectionResults'];
-        };
-      };
-      /** @description Of one: the row. */
-      201: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Correction'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is understood but cannot be done */
-      422: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description More work is waiting than can be done in time */
-      429: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getCorrection: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, as this service gave it. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The correction. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Correction'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  withdrawCorrection: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, as this service gave it. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The correction, withdrawn. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Correction'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  exportCorrections: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description JSON Lines, as the import takes them. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/x-ndjson': components['schemas']['CorrectionLine'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  importCorrections: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/x-ndjson': components['schemas']['CorrectionLine'];
-        'application/jsonl': components['schemas']['CorrectionLine'];
-      };
-    };
-    responses: {
-      /** @description What became of the lines. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ImportReport'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description More work is waiting than can be done in time */
-      429: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getReadiness: {
-    parameters: {
-      query?: {
-        min_corrections?: number;
-        min_confidence?: number;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The report. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Readiness'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getModel: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The model. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Model'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  listModules: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The modules, in the order of the checkpoint. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ModuleList'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  embed: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['EmbedRequest'];
-      };
-    };
-    responses: {
-      /** @description What that server answered. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['EmbedResponse'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['EmbedProblem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['EmbedProblem'];
-        };
-      };
-      /** @description This service is not configured for that */
-      501: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['EmbedProblem'];
-        };
-      };
-      /** @description The server behind this path did not answer as it should */
-      502: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['EmbedProblem'];
-        };
-      };
-    };
-  };
-  warmUp: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description It is warm. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Warmup'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getHealth: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The process runs. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Health'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  isLive: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Yes. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Probe'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  isReady: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Yes. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['Probe'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getMetrics: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The metrics. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'text/plain': string;
-        };
-      };
-    };
-  };
-  listProblems: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The types. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ProblemList'];
-        };
-      };
-    };
-  };
-  listAdapters: {
-    parameters: {
-      query?: {
-        limit?: number;
-        /** @description next_cursor of the page before. */
-        cursor?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description A page of adapters. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['AdapterList'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  importAdapter: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'multipart/form-data': components['schemas']['AdapterImport'];
-      };
-    };
-    responses: {
-      /** @description The same adapter was here already. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['RegisteredAdapter'];
-        };
-      };
-      /** @description It is registered, and not active. */
-      201: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['RegisteredAdapter'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is understood but cannot be done */
-      422: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getActiveAdapter: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The active adapter, or none. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ActiveAdapter'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  listAdapterHistory: {
-    parameters: {
-      query?: {
-        limit?: number;
-        /** @description next_cursor of the page before. */
-        cursor?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description A page of moves. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['AdapterHistory'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getAdapter: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, or of the base model that is served a version or a digest. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The adapter. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['RegisteredAdapter'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getAdapterFile: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, or of the base model that is served a version or a digest. */
-        id: string;
-        /** @description Which of the two files of a PEFT directory. */
-        name: 'adapter_config.json' | 'adapter_model.safetensors';
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The file; its ETag is its SHA-256. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': Record<string, never>;
-          'application/octet-stream': string;
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  promoteAdapter: {
-    parameters: {
-      query?: never;
-      header?: {
-        /** @description The ETag of GET /adapters/active; when something else is active by now: 412. */
-        'if-match'?: string;
-      };
-      path: {
-        /** @description An id, or of the base model that is served a version or a digest. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['PromoteRequest'];
-      };
-    };
-    responses: {
-      /** @description It answers from here on. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['RegisteredAdapter'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Somebody else changed it first */
-      412: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  rollBackAdapter: {
-    parameters: {
-      query?: never;
-      header?: {
-        /** @description The ETag of GET /adapters/active; when something else is active by now: 412. */
-        'if-match'?: string;
-      };
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['RollbackRequest'];
-      };
-    };
-    responses: {
-      /** @description What answers from here on. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ActiveAdapter'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Somebody else changed it first */
-      412: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  listTrainingRuns: {
-    parameters: {
-      query?: {
-        limit?: number;
-        /** @description next_cursor of the page before. */
-        cursor?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description A page of runs. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['TrainingRunList'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  startTrainingRun: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['StartTrainingRun'];
-      };
-    };
-    responses: {
-      /** @description The run, in the queue. */
-      202: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['TrainingRun'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  getTrainingRun: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, as this service gave it. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The run. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['TrainingRunDetail'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  followTrainingRun: {
-    parameters: {
-      query?: never;
-      header?: {
-        /** @description The id of the last event received: what came after it is sent. */
-        'last-event-id'?: string;
-      };
-      path: {
-        /** @description An id, as this service gave it. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Events: `state`, `stage`, `started`, `step` (epoch, step, loss, learning_rate, samples_per_second, seconds_left), `epoch`, `adapter`, `comparison`, `interrupted`, `left_out`. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'text/event-stream': string;
-        };
-      };
-      /** @description The run has ended and Last-Event-ID was its last event: do not come again. */
-      204: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  cancelTrainingRun: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        /** @description An id, as this service gave it. */
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description The run, cancelled. */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['TrainingRun'];
-        };
-      };
-      /** @description The request does not match its schema */
-      400: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description There is no such thing */
-      404: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The present state does not allow this */
-      409: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The request is larger than the limit */
-      413: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description This content type is not read here */
-      415: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description Something went wrong here */
-      500: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-      /** @description The service cannot answer at the moment; The answer could not be recorded */
-      503: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
-    };
-  };
-  listShadowComparisons: {
-    parameters: {
-      query?: {
-        limit?: number;
-        cursor?: string;
-      };
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description x */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': {
-            items: components['schemas']['ShadowComparisonItem'][];
-            next_cursor: string | null;
-          };
-        };
-      };
-    };
-  };
-  startShadowComparison: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': {
-          adapter: string;
-          against?: string;
-        };
-      };
-    };
-    responses: {
-      /** @description x */
-      202: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ShadowComparisonItem'];
-        };
-      };
-    };
-  };
-  getShadowComparison: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: string;
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description x */
-      200: {
-        headers: {
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ShadowComparison'];
-        };
-      };
-    };
-  };
+    judge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NliRequest"];
+            };
+        };
+        responses: {
+            /** @description Every pair, judged or with its own error. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NliResponse"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+            /** @description The request is understood but cannot be done */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NliProblem"];
+                };
+            };
+        };
+    };
+    listPredictions: {
+        parameters: {
+            query?: {
+                /** @description Judgements of this page. */
+                page_id?: string;
+                /** @description Judgements of this pair_id. */
+                pair_id?: string;
+                label?: components["schemas"]["LabelWord"];
+                /** @description At least this confidence. */
+                min_confidence?: number;
+                /** @description At most this confidence. */
+                max_confidence?: number;
+                /** @description `base`, or a version, id or digest. */
+                adapter?: string;
+                /** @description Made then or later. */
+                since?: string;
+                /** @description Made before then. */
+                until?: string;
+                /** @description Premise or hypothesis contains this. */
+                text?: string;
+                /** @description `wanted`: those a correction teaches most, low margin first; `random`: a uniform draw. */
+                review?: "wanted" | "random";
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of judgements. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PredictionList"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPrediction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The judgement. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prediction"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCorrections: {
+        parameters: {
+            query?: {
+                /** @description `ended`: replaced or withdrawn. */
+                state?: "current" | "ended";
+                kind?: "correction" | "confirmation";
+                /** @description Of this page. */
+                page_id?: string;
+                /** @description Of this pair_id. */
+                pair_id?: string;
+                /** @description Of this judgement. */
+                prediction_id?: string;
+                /** @description Of this edge. */
+                edge_id?: string;
+                /** @description Of this external_id. */
+                external_id?: string;
+                /** @description By this reviewer. */
+                reviewer?: string;
+                original_label?: components["schemas"]["LabelWord"];
+                correct_label?: components["schemas"]["LabelWord"];
+                review_source?: components["schemas"]["ReviewSource"];
+                confidence_source?: components["schemas"]["ConfidenceSource"];
+                /** @description Original confidence, at least. */
+                min_confidence?: number;
+                /** @description Original confidence, at most. */
+                max_confidence?: number;
+                /** @description Stored then or later. */
+                since?: string;
+                /** @description Stored before then. */
+                until?: string;
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of corrections. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionList"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    correct: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same request sent again within 24 hours is answered as before and stores nothing; another body: 422. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCorrection"] | components["schemas"]["CorrectionBatch"];
+            };
+        };
+        responses: {
+            /** @description Of several: each stored, or with its own error. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionResults"];
+                };
+            };
+            /** @description Of one: the row. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Correction"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but cannot be done */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCorrection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The correction. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Correction"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdrawCorrection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The correction, withdrawn. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Correction"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportCorrections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON Lines, as the import takes them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["CorrectionLine"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importCorrections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-ndjson": components["schemas"]["CorrectionLine"];
+                "application/jsonl": components["schemas"]["CorrectionLine"];
+            };
+        };
+        responses: {
+            /** @description What became of the lines. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getReadiness: {
+        parameters: {
+            query?: {
+                min_corrections?: number;
+                min_confidence?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The model. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listModules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The modules, in the order of the checkpoint. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModuleList"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    embed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EmbedRequest"];
+            };
+        };
+        responses: {
+            /** @description What that server answered. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EmbedResponse"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description This service is not configured for that */
+            501: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description The server behind this path did not answer as it should */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+        };
+    };
+    warmUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is warm. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Warmup"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The process runs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    isLive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Yes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    isReady: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Yes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Probe"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metrics. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    listProblems: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The types. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemList"];
+                };
+            };
+        };
+    };
+    listAdapters: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of adapters. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdapterList"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importAdapter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["AdapterImport"];
+            };
+        };
+        responses: {
+            /** @description The same adapter was here already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredAdapter"];
+                };
+            };
+            /** @description It is registered, and not active. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredAdapter"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but cannot be done */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getActiveAdapter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The active adapter, or none. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveAdapter"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAdapterHistory: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of moves. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdapterHistory"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAdapter: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, or of the base model that is served a version or a digest. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The adapter. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredAdapter"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAdapterFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, or of the base model that is served a version or a digest. */
+                id: string;
+                /** @description Which of the two files of a PEFT directory. */
+                name: "adapter_config.json" | "adapter_model.safetensors";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file; its ETag is its SHA-256. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promoteAdapter: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of GET /adapters/active; when something else is active by now: 412. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description An id, or of the base model that is served a version or a digest. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PromoteRequest"];
+            };
+        };
+        responses: {
+            /** @description It answers from here on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredAdapter"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody else changed it first */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollBackAdapter: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of GET /adapters/active; when something else is active by now: 412. */
+                "if-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackRequest"];
+            };
+        };
+        responses: {
+            /** @description What answers from here on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ActiveAdapter"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Somebody else changed it first */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTrainingRuns: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingRunList"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startTrainingRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartTrainingRun"];
+            };
+        };
+        responses: {
+            /** @description The run, in the queue. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingRun"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTrainingRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingRunDetail"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    followTrainingRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the last event received: what came after it is sent. */
+                "last-event-id"?: string;
+            };
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events: `state`, `stage`, `started`, `step` (epoch, step, loss, learning_rate, samples_per_second, seconds_left), `epoch`, `adapter`, `comparison`, `interrupted`, `left_out`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The run has ended and Last-Event-ID was its last event: do not come again. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelTrainingRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run, cancelled. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingRun"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listShadowComparisons: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of comparisons. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShadowComparisonList"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startShadowComparison: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShadowComparisonRequest"];
+            };
+        };
+        responses: {
+            /** @description Queued; `Location` tells where it can be read. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShadowComparisonItem"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but cannot be done */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getShadowComparison: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description An id, as this service gave it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The comparison. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShadowComparison"];
+                    "text/html": string;
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
 }

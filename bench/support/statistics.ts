@@ -23,7 +23,8 @@ export async function timed(work: () => Promise<unknown>, repetitions: number, w
 
 export const rounded = (value: number, digits = 1): number => Number(value.toFixed(digits));
 
-export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Of the mean; 0 for a single value. */
 export function standardError(values: readonly number[]): number {

@@ -4,33 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
-import { CLASSIFIER, LAYER_LINEARS, type LayerLinear, layerModule, linearShape } from '../src/checkpoint/names.js';
+import { LAYER_LINEARS, type LayerLinear, layerModule, linearShape } from '../src/checkpoint/names.js';
 import { toFloat32 } from '../src/tensors/dtype.js';
-import { shown } from '../src/tensors/json.js';
 import { ADAPTER_LIMITS, SafetensorsError, type TensorEntry, parseTensorFile } from '../src/tensors/safetensors.js';
-import { AdapterError, type PeftConfig, forModule, parsePeftConfig } from './peft-config.js';
+import type { Adapter, LoraModule } from './adapter.js';
+import { HEAD_BIAS, HEAD_WEIGHT, loraName } from './names.js';
+import { AdapterError, type PeftConfig, forModule, isTargeted, parsePeftConfig } from './peft-config.js';
 
-export { AdapterError } from './peft-config.js';
-
-export interface LoraModule {
-  readonly linear: LayerLinear;
-  readonly rank: number;
-  /** alpha / r, or alpha / √r under rsLoRA. */
-  readonly scale: number;
-  /** [rank, in] and [out, rank], row-major. */
-  readonly a: Float32Array;
-  readonly b: Float32Array;
-}
-
-export interface Adapter {
-  /** SHA-256 of the weights file and the canonical configuration, in hex. */
-  readonly digest: string;
-  /** By the module's name in the checkpoint. */
-  readonly modules: ReadonlyMap<string, LoraModule>;
-  readonly head: { readonly weight: Float32Array; readonly bias: Float32Array };
-}
-
-const PREFIX = 'base_model.model.';
+export type { Adapter, LoraModule } from './adapter.js';
+export { AdapterError, type PeftConfig } from './peft-config.js';
+export { type AdapterFiles, type AdapterSettings, writeAdapter } from './write.js';
 
 /** Throws AdapterError naming what does not fit `base`. */
 export function parseAdapter(configBytes: Uint8Array, weightBytes: Uint8Array, base: DebertaConfig): Adapter {
@@ -42,11 +25,11 @@ export function parseAdapter(configBytes: Uint8Array, weightBytes: Uint8Array, b
   if (modules.size === 0) throw new AdapterError('adapter_model.safetensors: no lora_A of a known Linear in it');
   const labels = base.id2label.length;
   const head = {
-    weight: file.take(`${PREFIX}${CLASSIFIER}.weight`, [labels, base.hiddenSize]),
-    bias: file.take(`${PREFIX}${CLASSIFIER}.bias`, [labels]),
+    weight: file.take(HEAD_WEIGHT, [labels, base.hiddenSize]),
+    bias: file.take(HEAD_BIAS, [labels]),
   };
   file.refuseRest();
-  return { digest: adapterDigest(config, weightBytes), modules, head };
+  return { digest: adapterDigest(modules, weightBytes), config, modules, head };
 }
 
 interface ModuleName {
@@ -65,10 +48,11 @@ function loraModule(
   file: Reader,
   config: PeftConfig,
   base: DebertaConfig,
-  { module, linear }: ModuleName,
+  { module, linear, layer }: ModuleName,
 ): [string, LoraModule][] {
-  const [nameA, nameB] = [`${PREFIX}${module}.lora_A.weight`, `${PREFIX}${module}.lora_B.weight`];
+  const [nameA, nameB] = [loraName(module, 'A'), loraName(module, 'B')];
   if (!file.has(nameA) && !file.has(nameB)) return [];
+  if (!isTargeted(config, module, layer)) throw refused(`has ${module}, which adapter_config.json does not target`);
   const rank = forModule(config.rank_pattern, module, config.r);
   const alpha = forModule(config.alpha_pattern, module, config.lora_alpha);
   const [out, inner] = linearShape(base, linear);
@@ -110,25 +94,14 @@ class Reader {
 
   refuseRest(): void {
     const [name] = this.#rest.keys();
-    if (name !== undefined) throw refused(`unexpected tensor ${shown(name)}`);
+    if (name !== undefined) throw refused(`unexpected tensor ${JSON.stringify(name)}`);
   }
 }
 
 const refused = (reason: string): AdapterError => new AdapterError(`adapter_model.safetensors: ${reason}`);
 
-function adapterDigest(
-  { r, lora_alpha, use_rslora, rank_pattern, alpha_pattern }: PeftConfig,
-  weights: Uint8Array,
-): string {
-  const canonical = {
-    r,
-    lora_alpha,
-    use_rslora,
-    rank_pattern: sortedEntries(rank_pattern),
-    alpha_pattern: sortedEntries(alpha_pattern),
-  };
+/** Two configurations of one meaning give one digest; the order of a pattern's keys, which may decide, is accounted for. */
+function adapterDigest(modules: ReadonlyMap<string, LoraModule>, weights: Uint8Array): string {
+  const canonical = [...modules].map(([module, { rank, scale }]) => [module, rank, scale]);
   return createHash('sha256').update(weights).update(JSON.stringify(canonical)).digest('hex');
 }
-
-const sortedEntries = (pattern: ReadonlyMap<string, number>): [string, number][] =>
-  [...pattern].toSorted(([a], [b]) => (a < b ? -1 : 1));

@@ -2,7 +2,7 @@
  * adapter_config.json as PEFT reads and writes it (peft, tuners/lora/config.py). What would change the answer and is not
  * supported is refused by name; keys that only steer training or loading elsewhere are let pass.
  */
-import { parseStrictJson, shown } from '../src/tensors/json.js';
+import { parseStrictJson } from '../src/tensors/json.js';
 
 /** An adapter that cannot be used: the message names the key or the tensor. */
 export class AdapterError extends Error {
@@ -17,14 +17,22 @@ export interface PeftConfig {
   readonly alpha_pattern: ReadonlyMap<string, number>;
   readonly lora_dropout: number;
   readonly base_model_name_or_path: string | null;
+  readonly revision: string | null;
+  /** Names of modules, whole or from a dot on; a text is a regular expression or `all-linear`; null: PEFT's default. */
+  readonly target_modules: readonly string[] | string | null;
+  readonly exclude_modules: readonly string[] | string | null;
+  /** null: all. */
+  readonly layers_to_transform: readonly number[] | null;
 }
 
 export const MAX_RANK = 64;
-const MAX_CONFIG_BYTES = 64 * 1024;
+export const MAX_CONFIG_BYTES = 64 * 1024;
 const HEAD_NAMES = ['classifier', 'score'];
 
 type Json = ReadonlyMap<string, unknown>;
 const fail = (reason: string): AdapterError => new AdapterError(`adapter_config.json: ${reason}`);
+const shown = (value: unknown): string =>
+  JSON.stringify(value instanceof Map ? Object.fromEntries(value) : value) ?? 'missing';
 
 /** Absent, null, false and empty all mean "not used". */
 const unused = (value: unknown): boolean =>
@@ -70,7 +78,11 @@ export function parsePeftConfig(bytes: Uint8Array): PeftConfig {
     rank_pattern: pattern(json, 'rank_pattern', rank),
     alpha_pattern: pattern(json, 'alpha_pattern', alpha),
     lora_dropout: dropout(json.get('lora_dropout') ?? 0),
-    base_model_name_or_path: name(json.get('base_model_name_or_path')),
+    base_model_name_or_path: name(json, 'base_model_name_or_path'),
+    revision: name(json, 'revision'),
+    target_modules: modules(json, 'target_modules'),
+    exclude_modules: modules(json, 'exclude_modules'),
+    layers_to_transform: layers(json),
   });
 }
 
@@ -99,9 +111,25 @@ function dropout(value: unknown): number {
   throw fail(`lora_dropout is ${shown(value)}; a number from 0 to below 1 is needed`);
 }
 
-function name(value: unknown): string | null {
-  if (value === undefined || value === null || typeof value === 'string') return value ?? null;
-  throw fail(`base_model_name_or_path is ${shown(value)}; a text or null is needed`);
+function name(json: Json, key: string): string | null {
+  const value = json.get(key) ?? null;
+  if (value === null || typeof value === 'string') return value;
+  throw fail(`${key} is ${shown(value)}; a text or null is needed`);
+}
+
+function modules(json: Json, key: string): readonly string[] | string | null {
+  const value = json.get(key) ?? null;
+  if (value === null || typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every((v) => typeof v === 'string')) return value;
+  throw fail(`${key} is ${shown(value)}; a list of module names is needed`);
+}
+
+function layers(json: Json): readonly number[] | null {
+  const value = json.get('layers_to_transform') ?? null;
+  if (value === null) return null;
+  const list: unknown[] = [value].flat();
+  if (list.every((v): v is number => Number.isSafeInteger(v))) return list.length === 0 ? null : list;
+  throw fail(`layers_to_transform is ${shown(value)}; layer numbers are needed`);
 }
 
 function boolean(json: Json, key: string): boolean {
@@ -113,11 +141,23 @@ function boolean(json: Json, key: string): boolean {
 function pattern(json: Json, key: string, check: (value: unknown, key: string) => number): ReadonlyMap<string, number> {
   const value = json.get(key) ?? new Map();
   if (!(value instanceof Map)) throw fail(`${key} is ${shown(value)}; an object is needed`);
+  const expression = [...value.keys()].find((module) => !/^[\w.]+$/.test(String(module)));
+  if (expression !== undefined) throw fail(`${key} has ${shown(expression)}; only names of modules are supported`);
   return new Map([...value].map(([module, n]) => [String(module), check(n, `${key}.${String(module)}`)]));
 }
 
-/** The value of the last pattern-key that the module's name ends with, as PEFT's get_pattern_key does, else `fallback`. */
+const isNamed = (module: string, key: string): boolean => module === key || module.endsWith(`.${key}`);
+
+/** The value of the first pattern-key that the module's name ends with, as PEFT's get_pattern_key finds it, else `fallback`. */
 export function forModule(patterns: ReadonlyMap<string, number>, module: string, fallback: number): number {
-  for (const [key, n] of patterns) if (module === key || module.endsWith(`.${key}`)) return n;
+  for (const [key, n] of patterns) if (isNamed(module, key)) return n;
   return fallback;
+}
+
+/** Whether PEFT would adapt this module of this layer. What only a regular expression decides is taken to fit. */
+export function isTargeted(config: PeftConfig, module: string, layer: number): boolean {
+  const { target_modules, exclude_modules, layers_to_transform } = config;
+  if (Array.isArray(exclude_modules) && exclude_modules.some((key: string) => isNamed(module, key))) return false;
+  if (layers_to_transform !== null && !layers_to_transform.includes(layer)) return false;
+  return !Array.isArray(target_modules) || target_modules.some((key: string) => isNamed(module, key));
 }

@@ -1,5 +1,8 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
+import { adapters, type AdaptersOptions } from './adapters.js';
+import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
+import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
 import { health, type HealthOptions } from './health.js';
@@ -9,7 +12,9 @@ import { model, type ModelOptions } from './model.js';
 import { nli, type NliOptions } from './nli.js';
 import { predictions, type PredictionsOptions } from './predictions.js';
 import { problemTypes } from './problems.js';
+import { readiness, type ReadinessOptions } from './readiness.js';
 import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
+import { shadowComparisons, type ShadowComparisonsOptions } from './shadow-comparisons.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -19,14 +24,24 @@ export type RouteOptions = NliOptions &
   EmbedOptions &
   MetricsOptions &
   PredictionsOptions &
-  TrainingRunsOptions;
+  CorrectionsOptions &
+  CorrectionLinesOptions &
+  ReadinessOptions &
+  AdaptersOptions &
+  TrainingRunsOptions &
+  ShadowComparisonsOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
   const methods = noteMethods(app);
   await app.register(nli, options);
   await app.register(predictions, options);
+  await app.register(corrections, options);
+  await app.register(correctionLines, options);
+  await app.register(readiness, options);
+  await app.register(adapters, options);
   await app.register(trainingRuns, options);
+  await app.register(shadowComparisons, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

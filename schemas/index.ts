@@ -1,13 +1,46 @@
 /** The named components of openapi.yaml; every `Ref` points to one of them. */
 import type { TSchema } from 'typebox';
+import {
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  AdapterList,
+  PromoteRequest,
+  RegisteredAdapter,
+  RollbackRequest,
+} from './adapters.js';
 import { LabelSchema, LabelWord } from './common.js';
+import {
+  ConfidenceSource,
+  Correction,
+  CorrectionBatch,
+  CorrectionLine,
+  CorrectionList,
+  CorrectionResults,
+  ImportReport,
+  ItemError,
+  NewCorrection,
+  ReviewSource,
+} from './corrections.js';
 import { EmbedRequest, EmbedResponse } from './embed.js';
 import { Health, Probe } from './health.js';
 import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
 import { EmbedProblem, NliProblem, Problem, ProblemList } from './problems.js';
+import { Readiness } from './readiness.js';
 import { trainingRunComponents } from './training-runs.js';
+import {
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  Flip,
+  GateRule,
+  ShadowComparison,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparisonRequest,
+} from './shadow-comparisons.js';
 import { Warmup } from './warmup.js';
 
 export const components: readonly TSchema[] = [
@@ -30,5 +63,32 @@ export const components: readonly TSchema[] = [
   EmbedResponse,
   Prediction,
   PredictionList,
+  ReviewSource,
+  ConfidenceSource,
+  NewCorrection,
+  CorrectionBatch,
+  CorrectionLine,
+  Correction,
+  ItemError,
+  CorrectionResults,
+  CorrectionList,
+  ImportReport,
+  Readiness,
+  RegisteredAdapter,
+  AdapterList,
+  ActiveAdapter,
+  AdapterHistory,
+  AdapterImport,
+  PromoteRequest,
+  RollbackRequest,
   ...trainingRunComponents,
+  ShadowComparisonRequest,
+  ShadowComparisonItem,
+  ShadowComparisonList,
+  ShadowComparison,
+  ComparisonReport,
+  ComparisonSet,
+  ComparisonSide,
+  GateRule,
+  Flip,
 ];

@@ -60,6 +60,7 @@ interface Reference {
 
 export async function golden(directory: string): Promise<GoldenReport> {
   const reference = JSON.parse(await readFile(path.join(directory, 'reference.json'), 'utf8')) as Reference;
+  if (reference.cases.length === 0) throw new Error(`${path.join(directory, 'reference.json')} has no cases`);
   const checkpoint = await openCheckpoint(path.join(directory, 'checkpoint'));
   const logits = await worst(checkpoint, null, {}, reference.cases, (c) => c.logits);
   const adapter = await readAdapter(checkpoint, path.join(directory, 'adapter'));

@@ -22,6 +22,7 @@ export const openApiInfo = {
     { name: 'predictions', description: 'What was judged' },
     { name: 'training', description: 'What is learnt from corrections' },
     { name: 'model', description: 'What judges' },
+    { name: 'adapters', description: 'What was learnt, and whether to trust it' },
     { name: 'embedding', description: 'Passed on to another server' },
     { name: 'health', description: 'Is it up, and how is it' },
   ],

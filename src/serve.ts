@@ -1,24 +1,26 @@
 /** The whole service put together: every part opened in the order it needs, and closed in the other. */
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { existsSync } from 'node:fs';
 import type { FastifyInstance } from 'fastify';
 import { uuidv7 } from 'uuidv7';
+import { largestAdapter } from '../adapters/size.js';
 import { buildApp } from './app.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.js';
 import { verifyLock } from './checkpoint/lock.js';
 import { linearModules } from './checkpoint/modules.js';
 import type { Config } from './config.js';
-import { type Database, openDatabase } from './db/database.js';
+import { openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
-import { type Engine, type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
+import { type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
 import { refuseOpenService } from './exposure.js';
-import { type JudgementRecord, createJudge } from './judge.js';
+import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
-import { createMetrics } from './metrics.js';
-import { type Text, openText } from './text/text.js';
+import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
+import { createMetrics, type Metrics } from './metrics.js';
+import { openText } from './text/text.js';
+import { textFiles } from './train-open.js';
 
 export interface Service {
   /** Where it listens, with the port it was given. */
@@ -37,13 +39,16 @@ export async function serve(config: Config): Promise<Service> {
   await verifyLock(config.model);
   const checkpoint = await openCheckpoint(config.model);
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
-  const closers: (() => Promise<void>)[] = [];
+  const closers: Closers = [];
   const close = async (): Promise<void> => {
     for (const end of closers.splice(0).toReversed()) await end();
   };
   try {
-    const parts = await openParts(config, checkpoint, closers);
-    const app = await application(config, { checkpoint, labels, ...parts });
+    const log = lateLog();
+    const opened = await openParts(config, checkpoint, closers);
+    const parts = { config, checkpoint, labels, log, newId: uuidv7, now: Date.now, monotonic, ...opened };
+    const app = await application(parts, closers);
+    log.to = app.log;
     closers.push(() => app.close());
     await app.listen({ host: config.host, port: config.port });
     return { url: addressOf(app, config.host), close };
@@ -53,32 +58,23 @@ export async function serve(config: Config): Promise<Service> {
   }
 }
 
-interface Parts {
-  readonly text: Text;
-  readonly engine: Engine;
-  readonly database: Database;
-}
+type Closers = (() => Promise<void>)[];
 
-async function openParts(config: Config, checkpoint: Checkpoint, closers: (() => Promise<void>)[]): Promise<Parts> {
+async function openParts(
+  config: Config,
+  checkpoint: Checkpoint,
+  closers: Closers,
+): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'>> {
   const database = await openDatabase({ url: config.databaseUrl });
   closers.push(() => database.close());
   const { retentionDays: days, retentionMaxMb } = config;
   const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now };
   closers.push(keepRetention(database, retention));
-  const text = await openText(textFiles(config));
+  const text = await openText(textFiles(config, config.maxTokens));
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());
   return { database, text, engine };
-}
-
-function textFiles({ model, maxTokens }: Config) {
-  const tokenizerConfig = path.join(model, 'tokenizer_config.json');
-  return {
-    tokenizerPath: path.join(model, 'tokenizer.json'),
-    tokenizerConfigPath: existsSync(tokenizerConfig) ? tokenizerConfig : null,
-    maxTokens,
-  };
 }
 
 function engineOptions(config: Config): EngineOptions {
@@ -94,48 +90,39 @@ function engineOptions(config: Config): EngineOptions {
   };
 }
 
-interface Served extends Parts {
-  readonly checkpoint: Checkpoint;
-  readonly labels: ReturnType<typeof labelMap>;
-}
-
-async function application(
-  config: Config,
-  { checkpoint, labels, text, engine, database }: Served,
-): Promise<FastifyInstance> {
+async function application(parts: LearningParts, closers: Closers): Promise<FastifyInstance> {
+  const { config, checkpoint, labels, database, engine, text } = parts;
+  const adapters = await openAdapters(parts);
+  closers.push(() => adapters.comparisons.close());
   const metrics = createMetrics({ engine: () => engine.status() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
-  const embedding = config.embedUrl === null ? null : createEmbedding({ url: config.embedUrl });
-  const record = {
-    mode: config.record,
-    write: async (rows: readonly JudgementRecord[]) => database.run('recordPredictions', { rows }),
-    failed: (error: unknown, rows: number) => {
-      metrics.countRecordFailures(rows);
-      app.log.error({ err: error, rows }, 'judgements could not be recorded');
-    },
-  };
-  const adapters = { resolve: async (name: string) => (name === 'active' ? null : undefined) };
-  const clock = { now: Date.now, monotonic: () => performance.now() };
   const judge = createJudge({
     model,
     text,
-    engine,
+    engine: adapters.registry,
     labels,
-    record,
-    adapters,
-    clock,
-    newId: uuidv7,
+    record: recorder(parts, metrics),
+    adapters: adapters.registry,
+    clock: { now: parts.now, monotonic: parts.monotonic },
+    newId: parts.newId,
     deadlineMs: DEADLINE_MS,
   });
-  const app: FastifyInstance = await buildApp(
+  const learning = await openLearning(parts, adapters, judge);
+  closers.push(() => learning.training.close());
+  const embedding = config.embedUrl === null ? null : createEmbedding({ url: config.embedUrl });
+  closers.push(async () => embedding?.close());
+  const app = await buildApp(
     {
       judge,
       engine,
       metrics,
       embedding,
+      ...learning,
+      ...adapters,
       checkpoint: () => ({ ...model, files: checkpoint.files, labels, max_tokens: config.maxTokens }),
       modules: () => linearModules(checkpoint.config),
-      activeAdapter: async () => null,
+      activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
+      adapterBytes: largestAdapter(checkpoint.config),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
         get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,
@@ -143,8 +130,34 @@ async function application(
     },
     { logger: { level: config.logLevel } },
   );
-  app.addHook('onClose', async () => embedding?.close());
+  if (adapters.registry.fallback !== null) app.log.warn(adapters.registry.fallback);
   return app;
+}
+
+function recorder({ config, database, log }: LearningParts, metrics: Metrics): Recorder {
+  return {
+    mode: config.record,
+    write: async (rows) => database.run('recordPredictions', { rows }),
+    failed: (error, rows) => {
+      metrics.countRecordFailures(rows);
+      log.error({ err: error, rows }, 'judgements could not be recorded');
+    },
+  };
+}
+
+const monotonic = (): number => performance.now();
+
+/** Parts are opened before the app whose log they write to. */
+function lateLog(): Log & { to: Log | undefined } {
+  return {
+    to: undefined,
+    info(fields, message) {
+      this.to?.info(fields, message);
+    },
+    error(fields, message) {
+      this.to?.error(fields, message);
+    },
+  };
 }
 
 function addressOf(app: FastifyInstance, host: string): string {

@@ -15,7 +15,7 @@ type Members = Readonly<Record<string, unknown>>;
 /** An error handler; `members` adds to the problem what the clients of a route look for. */
 export function answerProblem(members?: (problem: ProblemBody) => Members) {
   return async (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    const problem = toProblem(error);
+    const problem = toProblem(error, request);
     if (problem.status >= 500 && !reply.raw.destroyed)
       request.log.error({ err: problem.cause ?? error, route: request.routeOptions.url }, problem.code);
     if (problem.status === 413) await drained(request.raw);
@@ -34,12 +34,15 @@ export function problemBody({ code, message, errors }: Problem): ProblemBody {
   return { type: problemType(code), title, status, detail: status < 500 ? message : title, errors: [...errors] };
 }
 
-function toProblem(error: FastifyError): Problem {
+function toProblem(error: FastifyError, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error;
   if (error.validation !== undefined) return invalidRequest(error.validation, error.validationContext ?? 'request');
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Problem('too-large', `the body is larger than ${LIMITS.body_bytes} bytes`);
+      return new Problem(
+        'too-large',
+        `the body is larger than ${request.routeOptions.bodyLimit ?? LIMITS.body_bytes} bytes`,
+      );
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new Problem('unsupported-media-type', 'send the body as application/json');
     case 'FST_ERR_BAD_URL':

@@ -47,8 +47,7 @@ export async function openCheckpoint(folder: string): Promise<Checkpoint> {
 async function fileDigests(folder: string): Promise<Record<string, string>> {
   const digests: Record<string, string> = {};
   for (const name of [CONFIG, WEIGHTS, ...TOKENIZER]) {
-    const file = path.join(folder, name);
-    if (existsSync(file)) digests[name] = await sha256File(file);
+    if (existsSync(path.join(folder, name))) digests[name] = await fileOf(folder, name, sha256File);
   }
   return digests;
 }

@@ -52,6 +52,9 @@ const REQUIRED: Readonly<Record<string, readonly unknown[]>> = {
   z_steps: [0, undefined, null],
 };
 
+/** More would be a mistake, and a list of names as long as the mistake. */
+const MAX_LABELS = 10_000;
+
 /** Parses and checks config.json; throws CheckpointError naming the key and what is supported. */
 export function parseConfig(bytes: Uint8Array): DebertaConfig {
   const json = parseStrictJson(bytes, (reason) => fail(`is not valid JSON: ${reason}`));
@@ -73,10 +76,19 @@ function integer(json: Json, key: string, fallback?: number, least = 1): number 
   throw fail(`${key} is ${shown(value)}; an integer of at least ${least} is needed`);
 }
 
+/** The id that fills up shorter rows must be in the table of embeddings. */
+function paddingId(json: Json): number {
+  const id = integer(json, 'pad_token_id', 0, 0);
+  if (id < integer(json, 'vocab_size')) return id;
+  throw fail(`pad_token_id is ${id}; vocab_size is ${shown(json.get('vocab_size'))}`);
+}
+
 function sizes(json: Json) {
   const hiddenSize = integer(json, 'hidden_size');
   const heads = integer(json, 'num_attention_heads');
   const headSize = integer(json, 'attention_head_size', hiddenSize / heads);
+  if (integer(json, 'pooler_hidden_size', hiddenSize) !== hiddenSize)
+    throw fail('pooler_hidden_size differs from hidden_size');
   if (headSize * heads !== hiddenSize) throw fail('attention_head_size × num_attention_heads differs from hidden_size');
   return {
     hiddenSize,
@@ -86,7 +98,7 @@ function sizes(json: Json) {
     layers: integer(json, 'num_hidden_layers'),
     intermediateSize: integer(json, 'intermediate_size'),
     vocabSize: integer(json, 'vocab_size'),
-    padTokenId: integer(json, 'pad_token_id', 0, 0),
+    padTokenId: paddingId(json),
     layerNormEpsilon: epsilon(json),
   };
 }
@@ -95,7 +107,7 @@ function positions(json: Json) {
   const maxPositions = integer(json, 'max_position_embeddings', 512);
   const given = integer(json, 'max_relative_positions', -1, -1);
   const maxRelativePositions = given < 1 ? maxPositions : given;
-  const positionBuckets = Math.max(0, integer(json, 'position_buckets', -1, -1));
+  const positionBuckets = buckets(json, maxRelativePositions);
   const attention = attentionTypes(json.get('pos_att_type'));
   return {
     maxPositions,
@@ -108,6 +120,16 @@ function positions(json: Json) {
   };
 }
 
+/** The logarithm of the bucket formula needs distances on both sides of half the buckets. */
+function buckets(json: Json, maxRelativePositions: number): number {
+  const count = Math.max(0, integer(json, 'position_buckets', -1, -1));
+  const middle = Math.floor(count / 2);
+  if (count === 0 || (middle > 0 && maxRelativePositions - 1 > middle)) return count;
+  throw fail(
+    `position_buckets is ${count}; at least 2 and less than twice the ${maxRelativePositions} positions are needed`,
+  );
+}
+
 function epsilon(json: Json): number {
   const value = json.get('layer_norm_eps') ?? 1e-7;
   if (typeof value === 'number' && value > 0 && value < 1) return value;
@@ -115,7 +137,7 @@ function epsilon(json: Json): number {
 }
 
 function attentionTypes(value: unknown): readonly string[] {
-  const list: unknown = typeof value === 'string' ? value.split('|') : (value ?? []);
+  const list: unknown = typeof value === 'string' ? value.split('|').map((v) => v.trim().toLowerCase()) : (value ?? []);
   const known = Array.isArray(list) && list.every((v) => v === 'c2p' || v === 'p2c');
   if (!known || list.length === 0) throw fail(`pos_att_type is ${shown(value)}; supported: c2p, p2c or both`);
   return list;
@@ -124,9 +146,11 @@ function attentionTypes(value: unknown): readonly string[] {
 /** transformers' defaults apply: without id2label there are num_labels (2) of them, named LABEL_0, LABEL_1 … */
 function labels(json: Json): readonly string[] {
   const map = json.get('id2label');
-  if (map === undefined) return Array.from({ length: integer(json, 'num_labels', 2) }, (_, i) => `LABEL_${i}`);
+  const count = map instanceof Map ? map.size : integer(json, 'num_labels', 2);
+  if (count < 1 || count > MAX_LABELS) throw fail(`there are ${count} labels; 1 to ${MAX_LABELS} are supported`);
+  if (map === undefined) return Array.from({ length: count }, (_, i) => `LABEL_${i}`);
   if (!(map instanceof Map)) throw fail('id2label is not an object');
-  return Array.from({ length: map.size }, (_, i) => {
+  return Array.from({ length: count }, (_, i) => {
     const label: unknown = map.get(String(i));
     if (typeof label !== 'string') throw fail(`id2label has no text for "${i}"`);
     return label;

@@ -6,6 +6,7 @@ import * as config from './commands/config.js';
 import * as exportOut from './commands/export.js';
 import * as golden from './commands/golden.js';
 import * as importLearnt from './commands/import-learnt.js';
+import * as importLyra from './commands/import.js';
 import * as models from './commands/models.js';
 import * as promote from './commands/promote.js';
 import * as serve from './commands/serve.js';
@@ -42,7 +43,7 @@ function createProgram(): Command {
     .showHelpAfterError('(errata --help tells more)')
     .addHelpText('after', settingsHelp());
   serve.register(program);
-  for (const command of [train, compare, promote, exportOut, importLearnt]) command.register(program);
+  for (const command of [train, compare, promote, exportOut, importLyra, importLearnt]) command.register(program);
   models.register(program);
   golden.register(program);
   config.register(program);

@@ -38,18 +38,11 @@ class Reader implements Server {
   }
 
   #output(request: Request): unknown {
-    switch (request.kind) {
-      case 'query':
-        return this.#query(request);
-      case 'open-stream':
-        return this.#streams.open(request.sql, request.parameters);
-      case 'read-stream':
-        return this.#streams.read(request.stream, request.rows);
-      case 'close-stream':
-        return this.#streams.close(request.stream);
-      default:
-        throw new Error(`the reader takes no ${request.kind}`);
-    }
+    if (request.kind === 'query') return this.#query(request);
+    if (request.kind === 'open-stream') return this.#streams.open(request.sql, request.parameters);
+    if (request.kind === 'read-stream') return this.#streams.read(request.stream, request.rows);
+    if (request.kind === 'close-stream') return this.#streams.close(request.stream);
+    throw new Error(`the reader takes no ${request.kind}`);
   }
 
   #query({ sql, parameters }: QueryRequest): unknown[] {

@@ -111,6 +111,43 @@ export interface PageSidesTable {
   decided_at: string;
 }
 
+/** One adapter of one base model. */
+export interface AdaptersTable {
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  /** v1, v2 … for each base model. */
+  version: string;
+  /** What it computes: SHA-256 of its weights and of each module's rank and scale. */
+  digest: string;
+  /** SHA-256 of the two files as they were taken in. */
+  config_sha256: string;
+  weights_sha256: string;
+  base_digest: string;
+  base_model: string;
+  origin: 'trained' | 'imported';
+  run_id: string | null;
+  r: number;
+  lora_alpha: number;
+  /** JSON list of names. */
+  target_modules: string;
+  created_at: string;
+}
+
+/** Every move of the alias `active`, in order; the newest says what is active. */
+export interface AdapterAliasTable {
+  seq: Generated<number>;
+  /** null: the base model. */
+  adapter_id: string | null;
+  /** `fallback`: a start that could not serve what was active. */
+  act: 'promote' | 'rollback' | 'fallback';
+  comparison_id: string | null;
+  forced: 0 | 1;
+  reason: string | null;
+  actor: string;
+  at: string;
+}
+
 export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
 /** One training run. It ends once: the database refuses to change a run that has ended. */
@@ -164,7 +201,40 @@ export interface TrainingRunCorrectionsTable {
   used: 0 | 1;
 }
 
+/** One adapter against another on the held-out reviews. Adapter columns that are null mean the base model alone. */
+export interface ShadowComparisonsTable {
+  /** The order of asking: what is queued runs in it, lists are in it. */
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  state: 'queued' | 'running' | 'succeeded' | 'failed';
+  base_digest: string;
+  old_adapter_id: string | null;
+  old_version: string | null;
+  old_digest: string | null;
+  new_adapter_id: string | null;
+  new_version: string | null;
+  new_digest: string | null;
+  /** The training run that asked for it. */
+  run_id: string | null;
+  /** How often it was begun: a start of the service begins what the end before cut short. */
+  attempt: number;
+  /** JSON. */
+  report: string | null;
+  verdict: 'recommend' | 'do_not_recommend' | 'not_enough_data' | null;
+  /** Null also when no row could be judged. */
+  old_accuracy: number | null;
+  new_accuracy: number | null;
+  recommend_deploy: 0 | 1 | null;
+  error: string | null;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+}
+
 export interface Schema {
+  adapters: AdaptersTable;
+  adapter_alias: AdapterAliasTable;
   texts: TextsTable;
   revisions: RevisionsTable;
   predictions: PredictionsTable;
@@ -175,4 +245,5 @@ export interface Schema {
   training_runs: TrainingRunsTable;
   training_run_events: TrainingRunEventsTable;
   training_run_corrections: TrainingRunCorrectionsTable;
+  shadow_comparisons: ShadowComparisonsTable;
 }

@@ -224,3 +224,15 @@ export async function newestRun(db: Kysely<Schema>, base_digest: string): Promis
     .executeTakeFirst();
   return row?.id;
 }
+
+/** Ids of the corrections that the newest run of that base model knew: what is not among them is new. */
+export async function readNewestRunCorrections(db: Kysely<Schema>, base_digest: string): Promise<ReadonlySet<string>> {
+  const newest = await newestRun(db, base_digest);
+  if (newest === undefined) return new Set();
+  const rows = await db
+    .selectFrom('training_run_corrections')
+    .select('correction_id')
+    .where('run_id', '=', newest)
+    .execute();
+  return new Set(rows.map(({ correction_id }) => correction_id));
+}

@@ -1,7 +1,13 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
+import { insertAdapter } from './adapters.js';
+import { moveAlias } from './adapter-alias.js';
+import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
+import { storeCorrections } from './store-corrections.js';
+import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
+import { withdrawCorrection } from './withdraw-correction.js';
 import {
   beginTrainingRun,
   cancelTrainingRun,
@@ -15,6 +21,11 @@ import {
 export const units = {
   recordPredictions,
   sweep,
+  storeCorrections,
+  withdrawCorrection,
+  storeSides,
+  insertAdapter,
+  moveAlias,
   startTrainingRun,
   beginTrainingRun,
   noteTrainingRun,
@@ -22,4 +33,7 @@ export const units = {
   crashTrainingRun,
   parkTrainingRun,
   cancelTrainingRun,
+  insertComparison,
+  beginComparison,
+  endComparison,
 } satisfies Units;

@@ -6,6 +6,8 @@ import { Model } from './model.js';
 const WARM_UP_ROWS = 4;
 const WARM_UP_TOKENS = 64;
 const WARM_UP_RUNS = 3;
+/** How much nicer than its parent, which must stay able to answer. */
+const NICER = 10;
 
 interface Opened {
   readonly model: Model;
@@ -15,9 +17,10 @@ interface Opened {
 
 let opened: Promise<Opened> | undefined;
 
-os.setPriority(os.constants.priority.PRIORITY_BELOW_NORMAL);
+os.setPriority(Math.min(os.constants.priority.PRIORITY_LOW, os.getPriority() + NICER));
 process.on('disconnect', () => process.exit());
-process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the parent decides
+// Ctrl-C, a closing terminal and a supervisor's stop reach the whole group: the parent drains first, then decides
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
 process.on('message', (message: ToChild) => {
   if (message.kind === 'open') opened = open(message);
   else void receive(message);
@@ -26,10 +29,9 @@ process.on('message', (message: ToChild) => {
 const send = (message: FromChild): void => void process.send?.(message);
 
 /** A child that lacks its model or an adapter is of no use: it says why and ends. */
-function end(error: unknown): never {
-  send({ kind: 'broken', reason: reasonOf(error) });
-  process.disconnect();
-  throw error;
+function end(error: unknown): Promise<never> {
+  const message: FromChild = { kind: 'broken', reason: reasonOf(error) };
+  return new Promise(() => process.send?.(message, () => process.exit(1)));
 }
 
 async function open({ checkpoint, threads, wideThreads }: OpenMessage): Promise<Opened> {
@@ -55,7 +57,7 @@ async function hold({ model, threads, wideThreads }: Opened, { digest, tensors }
     await model.hold(digest, tensors, wideThreads > 0 ? [threads, wideThreads] : [threads]);
     send({ kind: 'held', digest });
   } catch (error) {
-    end(error);
+    await end(error);
   }
 }
 

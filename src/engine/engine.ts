@@ -45,12 +45,12 @@ export interface Engine {
   /**
    * Logits of each row, [labels] in the checkpoint's order, in the order of `rows`; null where they are not finite.
    * Rejects with Problem 'queue-full' at once, 'unavailable' when a child died twice on a row, the deadline passed or the
-   * engine closes, or the signal's reason.
+   * engine closes, RangeError for a row without tokens or with ids outside the vocabulary, or the signal's reason.
    */
   classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
   /** Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it. */
   hold(digest: string, tensors: AdapterTensors): Promise<void>;
-  /** The counterpart of hold. Rows that wait for the adapter are still answered by the children that have it. */
+  /** The counterpart of hold: no new call may have the adapter; those that wait for it are still answered. */
   forget(digest: string): void;
   status(): EngineStatus;
   /** Resolves when every child has its sessions and has judged once. */

@@ -34,8 +34,13 @@ export class InferenceChild {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    this.ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
-    this.#process.on('error', (error) => (this.#reason = error.message));
+    this.ended = new Promise((resolve) => {
+      this.#process.once('exit', () => resolve());
+      this.#process.on('error', (error) => {
+        this.#reason = error.message;
+        if (this.pid === undefined) resolve(); // it was never started, so there will be no 'exit'
+      });
+    });
     this.ready = this.#awaitReady();
     this.ready.catch(() => undefined);
     this.#process.on('message', (message: FromChild) => this.#receive(message));

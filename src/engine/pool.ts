@@ -5,6 +5,7 @@ import { Problem } from '../errors.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
 import type { BatchMessage } from './messages.js';
+import { HeldAdapters } from './held-adapters.js';
 import { Queue, paddedTokens, tokensOf } from './queue.js';
 import { type Entry, Request } from './request.js';
 import { Slot } from './slot.js';
@@ -20,11 +21,13 @@ const WIDE_TOKENS = 512;
 
 export class InferencePool implements Engine {
   readonly #labels: number;
+  readonly #vocabulary: number;
   readonly #options: EngineOptions;
   readonly #slots: readonly Slot[];
   readonly #queue: Queue;
   readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
-  readonly #adapters = new Map<string, AdapterTensors>();
+  readonly #adapters = new HeldAdapters((digest) => this.#slots.forEach(({ child }) => child.forget(digest)));
+  #holding: Promise<void> = Promise.resolve();
   #batches = 0;
   #wideRuns = false;
   #closed = false;
@@ -32,6 +35,7 @@ export class InferencePool implements Engine {
 
   constructor(checkpoint: Checkpoint, options: EngineOptions) {
     this.#labels = checkpoint.config.id2label.length;
+    this.#vocabulary = checkpoint.config.vocabSize;
     this.#options = options;
     this.#queue = new Queue(options);
     const events = { onIdle: () => this.#dispatch(), onDeath: () => this.#onDeath() };
@@ -39,12 +43,17 @@ export class InferencePool implements Engine {
     this.#slots = Array.from(
       { length: options.children },
       (_, i) =>
-        new Slot({ checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 }, this.#adapters, events),
+        new Slot(
+          { checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 },
+          this.#adapters.tensors,
+          events,
+        ),
     );
   }
 
   async classify(rows: readonly Int32Array[], options: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
     if (rows.length === 0) return [];
+    for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw unavailable('no inference child can answer');
     const { adapter = null, mix } = options;
@@ -55,14 +64,33 @@ export class InferencePool implements Engine {
     return this.#whileWanted(request, options);
   }
 
+  /** One bad row would fail the batch of its mates. */
+  #check(row: Int32Array): void {
+    if (row.length === 0) throw new RangeError('a row has no tokens');
+    const unknown = row.find((id) => id < 0 || id >= this.#vocabulary);
+    if (unknown !== undefined)
+      throw new RangeError(`token id ${unknown} is not one of the model's ${this.#vocabulary}`);
+  }
+
   async hold(digest: string, tensors: AdapterTensors): Promise<void> {
-    this.#adapters.set(digest, tensors);
-    await Promise.all(this.#slots.map(({ child }) => child.hold(digest, tensors)));
+    this.#adapters.hold(digest, tensors);
+    const held = this.#holding.then(() => this.#holdEach(digest, tensors));
+    this.#holding = held;
+    await held;
+  }
+
+  /** One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. */
+  async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
+    for (const slot of this.#slots) {
+      slot.reserved = this.#slots.length > 1;
+      await slot.child.hold(digest, tensors);
+      slot.reserved = false;
+      this.#dispatch();
+    }
   }
 
   forget(digest: string): void {
-    this.#adapters.delete(digest);
-    for (const { child } of this.#slots) child.forget(digest);
+    this.#adapters.forget(digest);
   }
 
   status(): EngineStatus {
@@ -89,17 +117,19 @@ export class InferencePool implements Engine {
   /** The answer, unless the client goes or the deadline passes before it. */
   async #whileWanted(
     request: Request,
-    { signal, deadline = Number.POSITIVE_INFINITY }: ClassifyOptions,
+    { adapter, signal, deadline = Number.POSITIVE_INFINITY }: ClassifyOptions,
   ): Promise<(Float32Array | null)[]> {
     const abandon = (): void => this.#fail(request, signal?.reason as Error);
     const overdue = (): void => this.#fail(request, unavailable('the deadline passed'));
     const left = Math.min(deadline - performance.now(), LONGEST_TIMER_MS);
     const timer = setTimeout(overdue, left);
     signal?.addEventListener('abort', abandon, { once: true });
+    if (adapter) this.#adapters.use(adapter);
     try {
       return await request.answer;
     } finally {
       clearTimeout(timer);
+      if (adapter) this.#adapters.release(adapter);
       signal?.removeEventListener('abort', abandon);
     }
   }
@@ -112,7 +142,7 @@ export class InferencePool implements Engine {
   #dispatch(): void {
     clearTimeout(this.#ageTimer);
     for (;;) {
-      const idle = this.#slots.filter(({ state }) => state === 'idle');
+      const idle = this.#slots.filter(({ state, reserved }) => state === 'idle' && !reserved);
       if (idle.length === 0 || this.#queue.length === 0 || this.#wideRuns || this.#closed) return;
       const entries = this.#queue.take(this.#limits(idle), performance.now());
       if (entries.length === 0) return this.#dispatchWhenOld();

@@ -40,9 +40,9 @@ export class Queue {
     this.#replace([...this.#entries, ...entries]);
   }
 
-  /** Back to the front of the line. */
+  /** Back to the front of the line, the oldest first. */
   restore(entries: readonly Entry[]): void {
-    this.#replace([...entries, ...this.#entries]);
+    this.#replace([...entries.toSorted((a, b) => a.since - b.since), ...this.#entries]);
   }
 
   /** The next batch, taken out; empty when it is better to wait. */

@@ -20,8 +20,11 @@ export class Slot {
   readonly #adapters: Adapters;
   readonly #events: SlotEvents;
   #closed = false;
+  #restart: NodeJS.Timeout | undefined;
   child: InferenceChild;
   state: 'starting' | 'idle' | 'busy' = 'starting';
+  /** Takes no batch although it may be idle: it makes an adapter ready. */
+  reserved = false;
   tokensPerSecond = 0;
   failures = 0;
 
@@ -40,6 +43,7 @@ export class Slot {
   /** Resolves when the process has ended. */
   close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#restart);
     this.child.kill('the engine was closed');
     return this.child.ended;
   }
@@ -68,8 +72,15 @@ export class Slot {
     this.state = 'starting';
     this.#events.onDeath(this.failures);
     const backoff = this.failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failures);
-    setTimeout(() => {
-      if (!this.#closed) this.child = this.#start();
-    }, backoff);
+    this.#restart = setTimeout(() => this.#startAgain(), backoff);
+  }
+
+  /** The system may refuse another process; later it may not. */
+  #startAgain(): void {
+    try {
+      this.child = this.#start();
+    } catch {
+      this.#ended();
+    }
   }
 }

@@ -49,8 +49,9 @@ export const expand = (x: Value, to: Shape): Value => apply('Expand', [x], { to 
 export const logSoftmax = (x: Value): Value => apply('LogSoftmax', [x], { axis: -1 });
 export const softmax = (x: Value): Value => apply('Softmax', [x], { axis: -1 });
 export const transpose = (x: Value, perm: readonly number[]): Value => apply('Transpose', [x], { perm });
-export const reduceSum = (x: Value, axis: number, keepdims: 0 | 1 = 0): Value =>
-  apply('ReduceSum', [x], { axis, keepdims });
+export const reduceSum = (x: Value, axis: number): Value => apply('ReduceSum', [x], { axis });
+/** The sum over an axis that stays, with a length of 1. */
+export const keptSum = (x: Value, axis: number): Value => apply('ReduceSum', [x], { axis, keepdims: 1 });
 /** A reshaped tensor is reshaped from what it was before. */
 export function reshape(x: Value, ...to: DimLike[]): Value {
   const { source } = x;

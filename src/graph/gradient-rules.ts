@@ -12,10 +12,10 @@ import {
   expand,
   floats,
   gemm,
+  keptSum,
   matmul,
   multiply,
   pad,
-  reduceSum,
   reshape,
   slice,
   standardised,
@@ -58,18 +58,14 @@ export const GRADIENT_RULES = {
   FusedMatMul: ({ inputs: [a, b], attributes }, dy) => {
     const { alpha, transA = 0, transB = 0, transBatchA = 0, transBatchB = 0 } = attributes;
     const scaled = alpha === undefined ? {} : { alpha };
-    const [ofA, ofB] = [
-      { a: transBatchA, b: transBatchB },
-      { a: transBatchB, b: transBatchA },
-    ];
     const da = (): Value =>
       transA
-        ? matmul(b!, dy, { ...scaled, transA: transB, transBatchA: ofA.b, transB: 1 })
-        : matmul(dy, b!, { ...scaled, transB: not(transB), transBatchB: ofA.b });
+        ? matmul(b!, dy, { ...scaled, transA: transB, transBatchA: transBatchB, transB: 1 })
+        : matmul(dy, b!, { ...scaled, transB: not(transB), transBatchB });
     const db = (): Value =>
       transB
-        ? matmul(dy, a!, { ...scaled, transA: 1, transB: transA, transBatchB: ofB.b })
-        : matmul(a!, dy, { ...scaled, transA: not(transA), transBatchA: ofB.b });
+        ? matmul(dy, a!, { ...scaled, transA: 1, transB: transA, transBatchB: transBatchA })
+        : matmul(a!, dy, { ...scaled, transA: not(transA), transBatchA });
     return [plus(() => asStored(da(), a!.shape, transBatchA)), plus(() => asStored(db(), b!.shape, transBatchB))];
   },
 
@@ -161,7 +157,7 @@ function unbroadcast(dy: Value, shape: Shape): Value {
   while (sum.shape.length > shape.length) sum = sumOfRows(sum);
   for (const [axis, d] of shape.entries()) {
     if (constant(d) === 1 && !equal(sum.shape[axis]!, 1))
-      sum = axis === 0 ? reshape(sumOfRows(sum), 1, ...sum.shape.slice(1)) : reduceSum(sum, axis, 1);
+      sum = axis === 0 ? reshape(sumOfRows(sum), 1, ...sum.shape.slice(1)) : keptSum(sum, axis);
   }
   return sum;
 }
@@ -181,7 +177,7 @@ function asStored(gradient: Value, shape: Shape, transBatch: 0 | 1): Value {
   return transpose(batched, [last - 1, ...shape.slice(1, -1).keys(), last]);
 }
 
-const rowSums = (x: Value): Value => reduceSum(x, x.shape.length - 1, 1);
+const rowSums = (x: Value): Value => keptSum(x, x.shape.length - 1);
 
 const rowMeans = (x: Value): Value => times(rowSums(x), 1 / constant(x.shape.at(-1)!)!);
 

@@ -2,7 +2,7 @@
  * Writes a graph as an ONNX file (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto; the numbers below are that
  * file's field numbers). Weights are written as external data: a place in a file, never bytes.
  */
-import { type Dim, type Shape, add as sum, constant, dim, shape, text } from './dims.js';
+import { type Dim, type Shape, add as sum, constant, dim, shape, shapeText, text } from './dims.js';
 import { OPERATORS } from './operators.js';
 import { Message } from './protobuf.js';
 import { type DType, type Node, type TensorType, type Value, isNode, value } from './value.js';
@@ -107,8 +107,9 @@ class Writer {
 const outputName = (name: string, output: number): string => (output === 0 ? name : `${name}.${output}`);
 
 /** Leaves are shared by content, nodes by identity. */
-function keyOf({ source, dtype }: Value): string {
-  if (source.kind === 'constant') return `constant ${dtype} ${Buffer.from(source.data).toString('base64')}`;
+function keyOf({ source, dtype, shape: dims }: Value): string {
+  if (source.kind === 'constant')
+    return `constant ${dtype}${shapeText(dims)} ${Buffer.from(source.data).toString('base64')}`;
   if (source.kind === 'dims') return `dims ${source.dims.map(text).join()}`;
   return source.kind === 'node' ? '' : `${source.kind} ${source.name}`;
 }
@@ -143,6 +144,7 @@ function* attributes(node: Node): Generator<Message> {
     if (given === undefined || UNWRITTEN.has(`${node.op}.${key}`)) continue;
     yield attribute(key, key === 'to' ? ELEMENT[given as DType] : (given as number | readonly number[]));
   }
+  if (isNode(node, 'ReduceSum') && !node.attributes.keepdims) yield attribute('keepdims', 0);
 }
 
 /** Attributes that are inputs of the ONNX operator, or a number of outputs. */

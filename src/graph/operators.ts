@@ -3,7 +3,7 @@
  * attributes and returns the output types, or throws a TypeError that says what does not fit.
  * Semantics: https://onnx.ai/onnx/operators and onnxruntime's docs/ContribOperators.md (domain com.microsoft).
  */
-import { type Dim, type Shape, add as sum, constant, dim, equal, shapeText, sameShape, size } from './dims.js';
+import { type Dim, type Shape, add as sum, constant, dim, equal, mul, shapeText, sameShape, size } from './dims.js';
 import type { DType, TensorType } from './value.js';
 
 export interface OpAttributes {
@@ -23,7 +23,7 @@ export interface OpAttributes {
   Mul: Record<never, never>;
   /** Zeros before and after, on one axis; written as ONNX inputs. */
   Pad: { axis: number; before: Dim; after: Dim };
-  ReduceSum: { axis: number; keepdims: 0 | 1 };
+  ReduceSum: { axis: number; keepdims?: 1 };
   /** `to` is written as the second ONNX input. */
   Reshape: { to: Shape };
   /** One axis; start and length are written as ONNX inputs. */
@@ -45,7 +45,7 @@ export interface Operator<A> {
 }
 
 export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = {
-  Add: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
+  Add: { domain: '', infer: ([a, b]) => like(oneType('Add', a!, b!), broadcast(a!.shape, b!.shape)) },
   Cast: { domain: '', infer: ([x], { to }) => ({ dtype: to, shape: x!.shape }) },
   Erf: { domain: '', infer: ([x]) => x! },
   Exp: { domain: '', infer: ([x]) => x! },
@@ -63,13 +63,16 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
       const right = swapLast(batchFirst(b!.shape, transBatchB), transB);
       const [m, k] = left.slice(-2);
       const [k2, n] = right.slice(-2);
-      fits(equal(k!, k2!), 'FusedMatMul', left, right);
-      return like(a!, [...broadcast(left.slice(0, -2), right.slice(0, -2)), m!, n!]);
+      fits(left.length >= 2 && right.length >= 2 && equal(k!, k2!), 'FusedMatMul', left, right);
+      return like(oneType('FusedMatMul', a!, b!), [...broadcast(left.slice(0, -2), right.slice(0, -2)), m!, n!]);
     },
   },
   Gather: {
     domain: '',
-    infer: ([x, indices], { axis }) => like(x!, x!.shape.toSpliced(axis, 1, ...indices!.shape)),
+    infer: ([x, indices], { axis }) => {
+      if (!indices!.dtype.startsWith('int')) throw new TypeError(`Gather: indices are ${indices!.dtype}`);
+      return like(x!, x!.shape.toSpliced(axisOf('Gather', x!, axis), 1, ...indices!.shape));
+    },
   },
   Gelu: { domain: 'com.microsoft', infer: ([x]) => x! },
   Gemm: {
@@ -77,9 +80,9 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     infer: ([a, b, c], { transA, transB }) => {
       const [m, k] = swapLast(a!.shape, transA);
       const [k2, n] = swapLast(b!.shape, transB);
-      fits(equal(k!, k2!), 'Gemm', a!.shape, b!.shape);
+      fits(a!.shape.length === 2 && b!.shape.length === 2 && equal(k!, k2!), 'Gemm', a!.shape, b!.shape);
       if (c) fits(sameShape(broadcast([m!, n!], c.shape), [m!, n!]), 'Gemm', [m!, n!], c.shape);
-      return like(a!, [m!, n!]);
+      return like(oneType('Gemm', a!, b!, ...(c ? [c] : [])), [m!, n!]);
     },
   },
   LayerNormalization: {
@@ -95,14 +98,18 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     },
   },
   LogSoftmax: { domain: '', infer: ([x]) => x! },
-  Mul: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
+  Mul: { domain: '', infer: ([a, b]) => like(oneType('Mul', a!, b!), broadcast(a!.shape, b!.shape)) },
   Pad: {
     domain: '',
-    infer: ([x], { axis, before, after }) => like(x!, x!.shape.with(axis, sum(before, x!.shape[axis]!, after))),
+    infer: ([x], { axis, before, after }) =>
+      like(x!, x!.shape.with(axisOf('Pad', x!, axis), sum(before, x!.shape[axis]!, after))),
   },
   ReduceSum: {
     domain: '',
-    infer: ([x], { axis, keepdims }) => like(x!, keepdims ? x!.shape.with(axis, dim(1)) : x!.shape.toSpliced(axis, 1)),
+    infer: ([x], { axis, keepdims }) => {
+      const at = axisOf('ReduceSum', x!, axis);
+      return like(x!, keepdims ? x!.shape.with(at, dim(1)) : x!.shape.toSpliced(at, 1));
+    },
   },
   Reshape: {
     domain: '',
@@ -111,20 +118,46 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
       return like(x!, to);
     },
   },
-  Slice: { domain: '', infer: ([x], { axis, length }) => like(x!, x!.shape.with(axis, length)) },
+  Slice: {
+    domain: '',
+    infer: ([x], { axis, start, length }) => {
+      const rest = sum(x!.shape[axisOf('Slice', x!, axis)]!, mul(-1, start), mul(-1, length));
+      fits(
+        [start, length, rest].every((d) => (constant(d) ?? 0) >= 0),
+        'Slice',
+        x!.shape,
+        [start, length],
+      );
+      return like(x!, x!.shape.with(axis, length));
+    },
+  },
   Softmax: { domain: '', infer: ([x]) => x! },
-  Sub: { domain: '', infer: ([a, b]) => like(a!, broadcast(a!.shape, b!.shape)) },
+  Sub: { domain: '', infer: ([a, b]) => like(oneType('Sub', a!, b!), broadcast(a!.shape, b!.shape)) },
   Transpose: {
     domain: '',
-    infer: ([x], { perm }) =>
-      like(
-        x!,
-        perm.map((axis) => x!.shape[axis]!),
-      ),
+    infer: ([x], { perm }) => {
+      const axes = [...x!.shape.keys()];
+      if (perm.toSorted((a, b) => a - b).join() !== axes.join())
+        throw new TypeError(`Transpose: [${perm.join(', ')}] is no order of ${shapeText(x!.shape)}`);
+      const shape = perm.map((axis) => x!.shape[axis]!);
+      return like(x!, shape);
+    },
   },
 };
 
 const like = (x: TensorType, shape: Shape): TensorType => ({ dtype: x.dtype, shape });
+
+/** `first`, having the element type of all others. */
+function oneType(op: OpName, first: TensorType, ...others: readonly TensorType[]): TensorType {
+  const other = others.find(({ dtype }) => dtype !== first.dtype);
+  if (other) throw new TypeError(`${op}: ${first.dtype} does not fit ${other.dtype}`);
+  return first;
+}
+
+function axisOf(op: OpName, { shape }: TensorType, axis: number): number {
+  if (axis in shape) return axis;
+  throw new TypeError(`${op}: ${shapeText(shape)} has no axis ${axis}`);
+}
 
 function fits(ok: boolean, op: OpName | 'broadcast', a: Shape, b: Shape): void {
   if (!ok) throw new TypeError(`${op}: ${shapeText(a)} does not fit ${shapeText(b)}`);

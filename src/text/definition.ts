@@ -53,7 +53,7 @@ export function readNames(config: unknown): TokenNames {
 }
 
 function findToken(tokens: readonly AddedToken[], name: string): number {
-  const token = tokens.find((token) => token.content === name);
+  const token = tokens.find(({ content }) => content === name);
   if (token === undefined) throw new Error(`added_tokens has no ${name}`);
   return token.id;
 }

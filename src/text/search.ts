@@ -96,7 +96,7 @@ function trace({ characters, start, id }: Lattice, end: number): Piece[] {
     }
     if (known) pieces.push(id[position]!);
   }
-  return pieces.reverse();
+  return pieces.toReversed();
 }
 
 /** The pieces of `word`; of a long word, only as many as are needed for more than `limit`. */

@@ -13,8 +13,8 @@ export interface DropoutDraw {
   readonly seed: number;
   /** Counts optimizer steps. */
   readonly step: number;
-  /** Place in the step's batch of the micro-batch's first row. */
-  readonly firstRow: number;
+  /** Place of each row in the step's batch. */
+  readonly places: readonly number[];
 }
 
 interface Sizes {
@@ -34,12 +34,12 @@ export function dropoutFeeds(
     if ((buffers.get(name)?.length ?? 0) < length) buffers.set(name, new Float32Array(length));
     return buffers.get(name)!.subarray(0, length).fill(gaps.kept);
   };
-  return ({ seed, step, firstRow }, sizes) =>
+  return ({ seed, step, places }, sizes) =>
     Object.fromEntries(
       masks.map((mask) => {
         const [rows, width] = mask.shape.map((d) => evaluate(d, { ...sizes })) as [number, number];
         const data = buffer(mask.name, rows * width);
-        const numberOf = rowNumbers(config, mask, sizes, firstRow);
+        const numberOf = rowNumbers(config, mask, sizes, places);
         for (let row = 0; row < rows; row++)
           drop(data, row * width, width, keyOf(seed, step, mask.id, numberOf(row)), gaps);
         return [mask.name, { data, shape: [rows, width] }];
@@ -52,9 +52,9 @@ function rowNumbers(
   config: DebertaConfig,
   { rows }: DropoutMask,
   { L, B }: Sizes,
-  firstRow: number,
+  places: readonly number[],
 ): (row: number) => number {
-  if (rows === 'tokens') return (row) => Math.floor(row / B) * 0x10000 + firstRow + (row % B);
+  if (rows === 'tokens') return (row) => Math.floor(row / B) * 0x10000 + places[row % B]!;
   const embeddings = relativeRows(config, L, rows);
   return (row) => embeddings[row]!;
 }
@@ -67,11 +67,13 @@ interface Gaps {
 }
 
 const DRAWS = 0x10000;
+const LONGEST_GAP = 2 ** 30;
 
 /** Between drops lie geometrically many elements: ⌊log u / log(1 - p)⌋ for u uniform in (0, 1). */
 function gapTable(p: number): Gaps {
-  const table = Uint32Array.from({ length: DRAWS }, (_, i) => Math.log((i + 0.5) / DRAWS) / Math.log1p(-p));
-  const kept = table.reduce((sum, gap) => sum + gap, 0) / DRAWS;
+  const gap = (draw: number): number => Math.min(Math.log((draw + 0.5) / DRAWS) / Math.log1p(-p), LONGEST_GAP);
+  const table = Uint32Array.from({ length: DRAWS }, (_, draw) => gap(draw));
+  const kept = table.reduce((sum, length) => sum + length, 0) / DRAWS;
   return { table, kept: (kept + 1) / kept };
 }
 

@@ -13,8 +13,8 @@ export interface MicroBatch {
   readonly rows: readonly Int32Array[];
   /** Of each row, its target divided by the rows of the whole batch. */
   readonly targets: readonly (readonly number[])[];
-  /** Place of the first row in the whole batch. */
-  readonly firstRow: number;
+  /** Place of each row in the whole batch. */
+  readonly places: readonly number[];
 }
 
 /** Its part of the batch's mean loss and of that mean's gradient. */
@@ -23,19 +23,27 @@ export interface MicroResult {
   readonly gradient: Float32Array;
 }
 
-/** Rows of a micro-batch: enough for the matrix products, few enough for a small memory. */
+/** Most rows and padded tokens of a micro-batch: enough for fast matrix products, few enough for caches and memory. */
 export const MICRO_ROWS = 4;
+const MICRO_TOKENS = 256;
 
-export function microBatches(batch: readonly Example[], size = MICRO_ROWS): MicroBatch[] {
-  return Array.from({ length: Math.ceil(batch.length / size) }, (_, i) => {
-    const examples = batch.slice(i * size, (i + 1) * size);
-    return {
-      rows: examples.map(({ ids }) => ids),
-      targets: examples.map(({ target }) => target.map((p) => p / batch.length)),
-      firstRow: i * size,
-    };
-  });
+/** Rows of like length go together, the longest first. */
+export function microBatches(batch: readonly Example[]): MicroBatch[] {
+  const places = [...batch.keys()].toSorted((a, b) => batch[b]!.ids.length - batch[a]!.ids.length);
+  const micros: MicroBatch[] = [];
+  for (let start = 0; start < places.length; start += micros.at(-1)!.places.length) {
+    const longest = batch[places[start]!]!.ids.length;
+    const rows = Math.min(MICRO_ROWS, Math.max(1, Math.floor(MICRO_TOKENS / longest)));
+    micros.push(microBatch(batch, places.slice(start, start + rows)));
+  }
+  return micros;
 }
+
+const microBatch = (batch: readonly Example[], places: readonly number[]): MicroBatch => ({
+  rows: places.map((place) => batch[place]!.ids),
+  targets: places.map((place) => batch[place]!.target.map((p) => p / batch.length)),
+  places,
+});
 
 /** The whole batch's mean loss and gradient, from its micro-batches' results in their order. */
 export function summed(results: readonly MicroResult[]): MicroResult {

@@ -45,7 +45,7 @@ export async function openTraining({
         {
           ...feeds,
           ...adapterFeeds(config, [adapterOf(layout, parameters)], shape),
-          ...masks({ seed, step, firstRow: micro.firstRow }, bindings),
+          ...masks({ seed, step, places: micro.places }, bindings),
           [TARGETS]: targets(micro),
         },
         bindings,

@@ -157,7 +157,7 @@ t.test('a walk meets all that was there at its start once, whatever is recorded 
   const insertNewer = (page: number) => db.run('recordPredictions', { rows: [prediction(1000 + page)] });
   const newestFirst = predictions(0, 20)
     .map(({ pair_id }) => pair_id)
-    .reverse();
+    .toReversed();
   const pages = await walk(db, { limit: 3 }, insertNewer);
   t.same(pages.flat(), newestFirst);
   t.same(

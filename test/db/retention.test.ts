@@ -22,7 +22,7 @@ t.test('predictions past their days go, with the texts that only they used', asy
     .selectFrom('texts')
     .select('text')
     .execute()
-    .then((items) => ({ items }));
+    .then((rows) => ({ items: rows }));
   t.same(items.map(({ text }) => text).sort(), ['A hypothesis.', 'Premise 3.']);
   t.equal(await sweepAll(db, { maxBytes: 1e9, clock }), 0);
   t.equal(await count(db, 'predictions'), 1);

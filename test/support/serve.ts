@@ -4,8 +4,9 @@ import type { FastifyInstance } from 'fastify';
 import { type AppOptions, buildApp, type Dependencies } from '../../src/app.js';
 import type { Prediction, PredictionList } from '../../schemas/predictions.js';
 import type { PredictionFilters } from '../../routes/predictions.js';
-import { type AdapterRef, createJudge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
+import { type AdapterRef, createJudge, type Judge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
+import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
@@ -19,7 +20,13 @@ export interface Setup {
   /** Thrown by each write of judgements. */
   readonly recordFault?: Error;
   readonly predictions?: Partial<Dependencies['predictions']>;
+  /** Corrections and readiness over a real database; without, nothing is there to call. */
+  readonly learning?: (judge: Judge) => Pick<Dependencies, 'corrections' | 'readiness'>;
+  /** Where judgements are written besides `rows`. */
+  readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
+  readonly registry?: Partial<Dependencies['registry']>;
   readonly training?: Partial<Dependencies['training']>;
+  readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -49,6 +56,23 @@ export async function serve(t: { teardown(end: () => Promise<unknown>): void }, 
   return { url: `http://127.0.0.1:${port}`, app, engine, rows, listed };
 }
 
+const uncalled = (): never => {
+  throw new Error('this test has no database of corrections');
+};
+
+const NOTHING_LEARNT: Pick<Dependencies, 'corrections' | 'readiness'> = {
+  corrections: {
+    correct: uncalled,
+    store: uncalled,
+    withdraw: uncalled,
+    onStored: uncalled,
+    list: uncalled,
+    get: uncalled,
+    all: uncalled,
+  },
+  readiness: uncalled,
+};
+
 type Parts = Pick<Served, 'engine' | 'rows' | 'listed'> & { readonly embedding: Embedding | null };
 
 function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts): Dependencies {
@@ -64,6 +88,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       write: async (written) => {
         if (setup.recordFault !== undefined) throw setup.recordFault;
         rows.push(...written);
+        await setup.recorded?.(written);
       },
       failed: (_error, count) => metrics.countRecordFailures(count),
     },
@@ -73,6 +98,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
     deadlineMs: 10_000,
   });
   return {
+    ...(setup.learning?.(judge) ?? NOTHING_LEARNT),
     judge,
     engine,
     metrics,
@@ -105,11 +131,37 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       events: unasked,
       ...setup.training,
     },
+    comparisons: {
+      start: notHere,
+      list: async () => ({ items: [], next_cursor: null }),
+      get: notHere,
+      ...setup.comparisons,
+    },
+    registry: { ...noRegistry, ...setup.registry },
+    adapterBytes: 100_000,
   };
 }
 
+const absent = (): Promise<never> => Promise.reject(new Problem('not-found', 'there is none'));
+
+const noRegistry: Dependencies['registry'] = {
+  active: () => null,
+  etag: () => '"base"',
+  list: async () => ({ items: [], next_cursor: null }),
+  history: async () => ({ items: [], next_cursor: null }),
+  get: absent,
+  file: absent,
+  import: absent,
+  promote: absent,
+  rollback: absent,
+};
+
 const unasked = (): never => {
   throw new Error('this test does not train');
+};
+
+const notHere = async (): Promise<never> => {
+  throw new Problem('not-found', 'there is no such thing in this setup');
 };
 
 export interface Answered {
@@ -133,6 +185,6 @@ export const get = async (url: string): Promise<Answered> => read(await fetch(ur
 
 async function read(response: Response): Promise<Answered> {
   const text = await response.text();
-  const json = response.headers.get('content-type')?.includes('json') === true && text !== '';
+  const json = /[/+]json\b/.test(response.headers.get('content-type') ?? '') && text !== '';
   return { status: response.status, headers: response.headers, body: json ? (JSON.parse(text) as unknown) : text };
 }

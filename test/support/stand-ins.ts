@@ -26,7 +26,7 @@ export function logitsOf(ids: Int32Array): Float32Array {
   return logits;
 }
 
-export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp'> {
+export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget'> {
   readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
 }
 
@@ -52,6 +52,8 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
       calls.push({ rows, options });
       return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
     },
+    hold: async () => undefined,
+    forget: () => undefined,
     status: () => status,
     warmUp: async () => undefined,
   };

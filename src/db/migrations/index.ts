@@ -2,10 +2,14 @@
 import type { Migration } from 'kysely';
 import { predictions } from './0001-predictions.js';
 import { corrections } from './0002-corrections.js';
+import { adapters } from './0003-adapters.js';
 import { trainingRuns } from './0004-training-runs.js';
+import { comparisons } from './0005-comparisons.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-predictions': predictions,
   '0002-corrections': corrections,
+  '0003-adapters': adapters,
   '0004-training-runs': trainingRuns,
+  '0005-comparisons': comparisons,
 };

@@ -1,0 +1,83 @@
+/** The alias `active`: a history that only grows, whose newest row says which adapter answers. */
+import type { Insertable, Kysely, Selectable } from 'kysely';
+import { Problem } from '../errors.js';
+import { decodeCursor, encodeCursor } from './cursor.js';
+import type { AdapterAliasTable, Schema } from './schema.js';
+
+export type AliasRow = Selectable<AdapterAliasTable>;
+
+export interface AliasMove extends Omit<Insertable<AdapterAliasTable>, 'seq'> {
+  /** The row that the caller took for the newest; 0: none. */
+  readonly expected_seq: number;
+}
+
+/** A move with the adapter it led to, and when the next one ended it. */
+export interface AliasEntry extends AliasRow {
+  readonly version: string | null;
+  readonly digest: string | null;
+  readonly until: string | null;
+}
+
+export interface AliasPage {
+  readonly items: AliasEntry[];
+  readonly next_cursor: string | null;
+}
+
+/** A unit of work: appends, unless somebody else did since. Throws Problem 'stale-precondition' then. */
+export async function moveAlias(db: Kysely<Schema>, { expected_seq, ...move }: AliasMove): Promise<AliasRow> {
+  const newest = await newestMove(db);
+  if ((newest?.seq ?? 0) !== expected_seq)
+    throw new Problem('stale-precondition', 'another adapter became active meanwhile');
+  return await db.insertInto('adapter_alias').values(move).returningAll().executeTakeFirstOrThrow();
+}
+
+/** The move that is in force; undefined: there never was one, the base model answers. */
+export async function newestMove(db: Kysely<Schema>): Promise<AliasRow | undefined> {
+  return await db.selectFrom('adapter_alias').selectAll().orderBy('seq', 'desc').limit(1).executeTakeFirst();
+}
+
+/** Every move, oldest first. */
+export async function allMoves(db: Kysely<Schema>): Promise<AliasRow[]> {
+  return await db.selectFrom('adapter_alias').selectAll().orderBy('seq').execute();
+}
+
+/** Moves, newest first. Throws Problem 'invalid-request' for a cursor of another list. */
+export async function listMoves(
+  db: Kysely<Schema>,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<AliasPage> {
+  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
+  const rows = await db
+    .selectFrom('adapter_alias as move')
+    .leftJoin('adapters', 'adapters.id', 'move.adapter_id')
+    .selectAll('move')
+    .select(['adapters.version', 'adapters.digest'])
+    .select((eb) =>
+      eb
+        .selectFrom('adapter_alias as later')
+        .select('later.at')
+        .whereRef('later.seq', '>', 'move.seq')
+        .orderBy('later.seq')
+        .limit(1)
+        .as('until'),
+    )
+    .$if(before !== undefined, (query) => query.where('move.seq', '<', before as number))
+    .orderBy('move.seq', 'desc')
+    .limit(limit + 1)
+    .execute();
+  const last = rows.length > limit ? rows[limit - 1] : undefined;
+  return { items: rows.slice(0, limit), next_cursor: last ? encodeCursor([last.seq]) : null };
+}
+
+/**
+ * What was active before `moves` led to where they are: a promotion puts an adapter on top, a rollback takes the top
+ * off, so that rolling back twice goes two back and never forth. undefined: nothing was before.
+ */
+export function previousActive(moves: readonly Pick<AliasRow, 'adapter_id' | 'act'>[]): string | null | undefined {
+  const stack: (string | null)[] = [null];
+  for (const { act, adapter_id } of moves) {
+    if (act === 'rollback') stack.pop();
+    else stack.push(adapter_id);
+  }
+  return stack.at(-2);
+}

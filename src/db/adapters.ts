@@ -1,0 +1,102 @@
+/** Rows of adapters: inserted once, never changed. */
+import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
+import { decodeCursor, encodeCursor } from './cursor.js';
+import type { AdaptersTable, Schema } from './schema.js';
+
+export type AdapterRow = Omit<Selectable<AdaptersTable>, 'target_modules'> & {
+  readonly target_modules: readonly string[];
+};
+
+/** The next version of its base model is given by the insertion. */
+export type NewAdapter = Omit<Insertable<AdaptersTable>, 'seq' | 'version' | 'target_modules'> & {
+  readonly target_modules: readonly string[];
+};
+
+export interface InsertedAdapter {
+  readonly adapter: AdapterRow;
+  /** False: an adapter of this digest was there for this base model, and is what is given back. */
+  readonly created: boolean;
+}
+
+export interface AdapterPage {
+  readonly items: AdapterRow[];
+  readonly next_cursor: string | null;
+}
+
+const parsed = (row: Selectable<AdaptersTable>): AdapterRow => ({
+  ...row,
+  target_modules: JSON.parse(row.target_modules) as string[],
+});
+
+async function nextVersion(db: Kysely<Schema>, base_digest: string): Promise<string> {
+  const { newest } = await db
+    .selectFrom('adapters')
+    .select(sql<number | null>`max(cast(substr(version, 2) as integer))`.as('newest'))
+    .where('base_digest', '=', base_digest)
+    .executeTakeFirstOrThrow();
+  return `v${(newest ?? 0) + 1}`;
+}
+
+/** A unit of work: the row with the base model's next version, or the one that has the same digest. */
+export async function insertAdapter(db: Kysely<Schema>, adapter: NewAdapter): Promise<InsertedAdapter> {
+  const { base_digest, digest } = adapter;
+  const existing = await db
+    .selectFrom('adapters')
+    .selectAll()
+    .where('base_digest', '=', base_digest)
+    .where('digest', '=', digest)
+    .executeTakeFirst();
+  if (existing !== undefined) return { adapter: parsed(existing), created: false };
+  const version = await nextVersion(db, base_digest);
+  const target_modules = JSON.stringify(adapter.target_modules);
+  const values = { ...adapter, version, target_modules };
+  const row = await db.insertInto('adapters').values(values).returningAll().executeTakeFirstOrThrow();
+  return { adapter: parsed(row), created: true };
+}
+
+/** By id, or of that base model by version or digest; undefined when there is none. */
+export async function findAdapter(
+  db: Kysely<Schema>,
+  base_digest: string,
+  name: string,
+): Promise<AdapterRow | undefined> {
+  const row = await db
+    .selectFrom('adapters')
+    .selectAll()
+    .where((eb) =>
+      eb.or([
+        eb('id', '=', name),
+        eb('base_digest', '=', base_digest).and(eb.or([eb('version', '=', name), eb('digest', '=', name)])),
+      ]),
+    )
+    .executeTakeFirst();
+  return row && parsed(row);
+}
+
+/** All adapters of a base model, in the order of their versions. */
+export async function adaptersOf(db: Kysely<Schema>, base_digest: string): Promise<AdapterRow[]> {
+  const rows = await db
+    .selectFrom('adapters')
+    .selectAll()
+    .where('base_digest', '=', base_digest)
+    .orderBy('seq')
+    .execute();
+  return rows.map(parsed);
+}
+
+/** Of every base model, newest first. Throws Problem 'invalid-request' for a cursor of another list. */
+export async function listAdapters(
+  db: Kysely<Schema>,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<AdapterPage> {
+  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
+  const rows = await db
+    .selectFrom('adapters')
+    .selectAll()
+    .$if(before !== undefined, (query) => query.where('seq', '<', before as number))
+    .orderBy('seq', 'desc')
+    .limit(limit + 1)
+    .execute();
+  const last = rows.length > limit ? rows[limit - 1] : undefined;
+  return { items: rows.slice(0, limit).map(parsed), next_cursor: last ? encodeCursor([last.seq]) : null };
+}

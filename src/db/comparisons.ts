@@ -1,0 +1,169 @@
+/** Rows of shadow comparisons: queued → running → succeeded | failed, each step a unit of work. */
+import type { Kysely, Selectable } from 'kysely';
+import { Problem } from '../errors.js';
+import { decodeCursor, encodeCursor } from './cursor.js';
+import type { Schema, ShadowComparisonsTable } from './schema.js';
+
+export type ComparisonRow = Selectable<ShadowComparisonsTable>;
+
+/** What lists tell: all but the report. */
+export type ComparisonSummary = Omit<ComparisonRow, 'report'>;
+
+export type NewComparison = Pick<
+  ComparisonRow,
+  | 'id'
+  | 'base_digest'
+  | 'old_adapter_id'
+  | 'old_version'
+  | 'old_digest'
+  | 'new_adapter_id'
+  | 'new_version'
+  | 'new_digest'
+  | 'run_id'
+  | 'created_at'
+>;
+
+export interface InsertInput {
+  readonly comparison: NewComparison;
+  /** So many may wait or run. */
+  readonly most_waiting: number;
+}
+
+export interface BeginInput {
+  /** ISO 8601, UTC, milliseconds. */
+  readonly at: string;
+  /** A comparison that was cut short so often is given up: it may be what ends the process. */
+  readonly most_attempts: number;
+}
+
+export type EndInput = Pick<
+  ComparisonRow,
+  'id' | 'report' | 'verdict' | 'old_accuracy' | 'new_accuracy' | 'recommend_deploy' | 'error'
+> & { readonly state: 'succeeded' | 'failed'; readonly ended_at: string };
+
+const SUMMARY = [
+  'seq',
+  'id',
+  'state',
+  'base_digest',
+  'old_adapter_id',
+  'old_version',
+  'old_digest',
+  'new_adapter_id',
+  'new_version',
+  'new_digest',
+  'run_id',
+  'attempt',
+  'verdict',
+  'old_accuracy',
+  'new_accuracy',
+  'recommend_deploy',
+  'error',
+  'created_at',
+  'started_at',
+  'ended_at',
+] as const satisfies readonly (keyof ComparisonSummary)[];
+
+const OPEN = ['queued', 'running'] as const;
+
+/** A unit of work: one more that waits. Throws Problem 'queue-full' when too many do. */
+export async function insertComparison(db: Kysely<Schema>, { comparison, most_waiting }: InsertInput): Promise<void> {
+  const { waiting } = await db
+    .selectFrom('shadow_comparisons')
+    .select((eb) => eb.fn.countAll<number>().as('waiting'))
+    .where('state', 'in', OPEN)
+    .executeTakeFirstOrThrow();
+  if (waiting >= most_waiting) throw new Problem('queue-full', `at most ${most_waiting} comparisons may wait`);
+  await db
+    .insertInto('shadow_comparisons')
+    .values({ ...comparison, state: 'queued', attempt: 0 })
+    .execute();
+}
+
+const oldestOpen = (db: Kysely<Schema>) =>
+  db
+    .selectFrom('shadow_comparisons')
+    .select(SUMMARY)
+    .where('state', 'in', OPEN)
+    .orderBy('state', 'desc')
+    .orderBy('seq')
+    .limit(1)
+    .executeTakeFirst();
+
+/**
+ * A unit of work, to be asked for when nothing is being compared: the one to do next, now `running`. One that says it runs
+ * was cut short by the end of the process and is begun again, or given up. Null when none waits.
+ */
+export async function beginComparison(
+  db: Kysely<Schema>,
+  { at, most_attempts }: BeginInput,
+): Promise<ComparisonSummary | null> {
+  for (;;) {
+    const next = await oldestOpen(db);
+    if (next === undefined) return null;
+    const { id, attempt } = next;
+    if (attempt < most_attempts) return await begun(db, next, at);
+    const error = `the service ended ${attempt} times while it compared`;
+    const update = { state: 'failed', error, ended_at: at } as const;
+    await db.updateTable('shadow_comparisons').set(update).where('id', '=', id).execute();
+  }
+}
+
+async function begun(db: Kysely<Schema>, row: ComparisonSummary, at: string): Promise<ComparisonSummary> {
+  const update = { state: 'running', started_at: at, attempt: row.attempt + 1 } as const;
+  await db.updateTable('shadow_comparisons').set(update).where('id', '=', row.id).execute();
+  return { ...row, ...update };
+}
+
+/** A unit of work: the one terminal state of a running comparison. */
+export async function endComparison(db: Kysely<Schema>, { id, ...end }: EndInput): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('shadow_comparisons')
+    .set(end)
+    .where('id', '=', id)
+    .where('state', '=', 'running')
+    .executeTakeFirst();
+  if (numUpdatedRows !== 1n) throw new Problem('conflict', `comparison ${id} does not run`);
+}
+
+/** With its report; undefined when there is none of this id. */
+export const getComparison = (db: Kysely<Schema>, id: string): Promise<ComparisonRow | undefined> =>
+  db.selectFrom('shadow_comparisons').selectAll().where('id', '=', id).executeTakeFirst();
+
+/** The newest that succeeded for these two; null stands for the base model. */
+export const newestComparison = (
+  db: Kysely<Schema>,
+  new_adapter_id: string | null,
+  old_adapter_id: string | null,
+): Promise<ComparisonSummary | undefined> =>
+  db
+    .selectFrom('shadow_comparisons')
+    .select(SUMMARY)
+    .where('new_adapter_id', 'is', new_adapter_id)
+    .where('old_adapter_id', 'is', old_adapter_id)
+    .where('state', '=', 'succeeded')
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+
+export interface ComparisonPage {
+  readonly items: ComparisonSummary[];
+  readonly next_cursor: string | null;
+}
+
+/** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
+export async function listComparisons(
+  db: Kysely<Schema>,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<ComparisonPage> {
+  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
+  const rows = await db
+    .selectFrom('shadow_comparisons')
+    .select(SUMMARY)
+    .$if(before !== undefined, (query) => query.where('seq', '<', before as number))
+    .orderBy('seq', 'desc')
+    .limit(limit + 1)
+    .execute();
+  const last = rows.length > limit ? rows[limit - 1] : undefined;
+  return { items: rows.slice(0, limit), next_cursor: last ? encodeCursor([last.seq]) : null };
+}

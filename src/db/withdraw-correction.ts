@@ -1,0 +1,31 @@
+/** The unit of work that takes a correction back. */
+import type { Kysely } from 'kysely';
+import { Problem } from '../errors.js';
+import { type Correction, toCorrections } from './correction-rows.js';
+import { findRows } from './correction-lookup.js';
+import type { Schema } from './schema.js';
+import { MIN_CONFIDENCE } from './usability.js';
+
+export interface WithdrawInput {
+  readonly id: string;
+  /** ISO 8601, UTC, milliseconds. */
+  readonly at: string;
+}
+
+/**
+ * Moves the row into the history; a second time changes nothing. Throws 'not-found', and 'conflict' for a correction that
+ * a later one has replaced.
+ */
+export async function withdrawCorrection(db: Kysely<Schema>, { id, at }: WithdrawInput): Promise<Correction> {
+  const row = (await findRows(db, 'id', [id])).get(id);
+  if (row === undefined) throw new Problem('not-found', 'there is no correction of this id');
+  const ended = 'ended_by' in row ? row : { ...row, ended_at: at, ended_by: 'withdrawn' as const };
+  if (ended.ended_by === 'replaced')
+    throw new Problem('conflict', 'a later answer of the same reviewer has replaced this correction');
+  if (!('ended_by' in row)) {
+    await db.deleteFrom('nli_corrections').where('id', '=', id).execute();
+    await db.insertInto('nli_correction_history').values(ended).execute();
+  }
+  const [correction] = await toCorrections(db, [ended], MIN_CONFIDENCE);
+  return correction as Correction;
+}

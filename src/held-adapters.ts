@@ -1,0 +1,97 @@
+/** Which adapters the engine holds: the active one always, a bounded number of others, the least recently used go first. */
+import type { ClassifyOptions, Engine } from './engine/engine.js';
+import { Problem } from './errors.js';
+
+type Tensors = Parameters<Engine['hold']>[1];
+
+export interface HeldParts {
+  readonly engine: Pick<Engine, 'hold' | 'forget' | 'classify'>;
+  /** The tensors of a registered adapter, by its digest. */
+  readonly load: (digest: string) => Promise<Tensors>;
+  /** Adapters kept beside the active one. */
+  readonly most: number;
+}
+
+interface Held {
+  readonly ready: Promise<void>;
+  /** How many are judging with it now. */
+  users: number;
+}
+
+export interface UseOptions {
+  /** Also when all that are held are in use. */
+  readonly always?: boolean;
+}
+
+export class HeldAdapters {
+  readonly #parts: HeldParts;
+  /** Least recently used first. */
+  readonly #held = new Map<string, Held>();
+  #pinned: string | null = null;
+
+  constructor(parts: HeldParts) {
+    this.#parts = parts;
+  }
+
+  /** The digest that is never let go; what was pinned before is kept as the last used. */
+  pin(digest: string | null): void {
+    if (this.#pinned !== null) this.#touch(this.#pinned);
+    this.#pinned = digest;
+    this.#shrink();
+  }
+
+  /**
+   * Does `work` while every child can answer with the adapter.
+   * Rejects with Problem 'queue-full' when as many others are in use as may be held, or with what `load` throws.
+   */
+  async use<T>(digest: string, work: () => Promise<T>, options: UseOptions = {}): Promise<T> {
+    const held = this.#held.get(digest) ?? this.#hold(digest, options);
+    this.#touch(digest);
+    held.users += 1;
+    try {
+      await held.ready;
+      return await work();
+    } finally {
+      held.users -= 1;
+      this.#shrink();
+    }
+  }
+
+  /** The engine's classify for any registered adapter: one that is not held is loaded first. */
+  classify(rows: readonly Int32Array[], options: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
+    const { adapter = null } = options;
+    const run = (): Promise<(Float32Array | null)[]> => this.#parts.engine.classify(rows, options);
+    return adapter === null ? run() : this.use(adapter, run);
+  }
+
+  #hold(digest: string, { always = false }: UseOptions): Held {
+    if (!always && this.#others().every(([, { users }]) => users > 0) && this.#others().length >= this.#parts.most)
+      throw new Problem(
+        'queue-full',
+        `at most ${this.#parts.most} adapters beside the active one are in use at a time`,
+      );
+    const { engine, load } = this.#parts;
+    const held = { ready: load(digest).then((tensors) => engine.hold(digest, tensors)), users: 0 };
+    this.#held.set(digest, held);
+    held.ready.catch(() => this.#held.delete(digest));
+    return held;
+  }
+
+  #touch(digest: string): void {
+    const held = this.#held.get(digest);
+    if (held && this.#held.delete(digest)) this.#held.set(digest, held);
+  }
+
+  #others(): [string, Held][] {
+    return [...this.#held].filter(([digest]) => digest !== this.#pinned);
+  }
+
+  #shrink(): void {
+    const others = this.#others();
+    const idle = others.filter(([, { users }]) => users === 0);
+    for (const [digest] of idle.slice(0, Math.max(0, others.length - this.#parts.most))) {
+      this.#held.delete(digest);
+      this.#parts.engine.forget(digest);
+    }
+  }
+}

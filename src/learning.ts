@@ -1,0 +1,114 @@
+/** Learning put together: reviews → training runs → adapters → shadow comparisons → promotion. */
+import path from 'node:path';
+import { registerAdapter } from '../adapters/registry.js';
+import { writeAdapter } from '../adapters/format.js';
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import { type Comparisons, createComparisons } from './compare.js';
+import type { Config } from './config.js';
+import { type OpenCorrections, openCorrections } from './corrections.js';
+import type { Database } from './db/database.js';
+import { readNewestRunCorrections } from './db/training-run-rows.js';
+import type { Engine } from './engine/engine.js';
+import type { Judge } from './judge.js';
+import type { CheckpointLabel } from './labels.js';
+import { prepareTrainingData } from './prepare.js';
+import { type OpenRegistryParts, openRegistry, type Registry } from './registry.js';
+import type { Text } from './text/text.js';
+import { openTrainingRuns, type TrainingDoors } from './train-open.js';
+import type { Training } from './train.js';
+
+export interface Log {
+  info(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface LearningParts {
+  readonly config: Config;
+  readonly checkpoint: Checkpoint;
+  readonly labels: readonly CheckpointLabel[];
+  readonly database: Database;
+  readonly text: Text;
+  readonly engine: Engine;
+  readonly log: Log;
+  readonly newId: () => string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds of performance.now(). */
+  readonly monotonic: () => number;
+}
+
+/** Adapters, and the comparisons of two of them: each needs the other. */
+export interface Adapters {
+  readonly registry: Registry;
+  readonly comparisons: Comparisons;
+}
+
+export async function openAdapters(parts: LearningParts): Promise<Adapters> {
+  const { database, text, engine, labels, newId, now, monotonic, log } = parts;
+  const base = baseOf(parts);
+  const latestComparison: OpenRegistryParts['latestComparison'] = async (newer, older) => {
+    const found = await comparisons.latest(newer, older);
+    return found?.verdict ? { id: found.id, verdict: found.verdict } : null;
+  };
+  const { dataDir } = parts.config;
+  const registry = await openRegistry({ dataDir, database, base, engine, newId, now, latestComparison });
+  const comparisons = createComparisons({
+    database,
+    text,
+    engine: { classify: registry.classify, status: () => engine.status() },
+    labels,
+    base,
+    adapters: registry,
+    reviews: () => prepareTrainingData(database),
+    newId,
+    now,
+    monotonic,
+    failed: (error, id) => log.error({ err: error, comparison: id }, 'a shadow comparison failed'),
+  });
+  return { registry, comparisons };
+}
+
+const baseOf = ({ config, checkpoint }: LearningParts) => ({
+  name: path.basename(config.model),
+  digest: checkpoint.digest,
+  config: checkpoint.config,
+});
+
+export interface Learning extends OpenCorrections {
+  readonly training: Training;
+}
+
+/** Corrections with the training that follows from them. Goes on with the runs that an earlier end left. */
+export async function openLearning(parts: LearningParts, adapters: Adapters, judge: Judge): Promise<Learning> {
+  const { config, checkpoint, labels, database, newId, now } = parts;
+  const corrections = openCorrections({
+    database,
+    judge,
+    modelDigest: checkpoint.digest,
+    now,
+    newId,
+    trained: () => readNewestRunCorrections(database.kysely, checkpoint.digest),
+  });
+  const training = await openTrainingRuns(config, { checkpoint, labels, database, ...trainingDoors(parts, adapters) });
+  corrections.corrections.onStored(() => training.correctionsStored());
+  return { ...corrections, training };
+}
+
+function trainingDoors(parts: LearningParts, { comparisons }: Adapters): TrainingDoors {
+  const { database, log, now, newId } = parts;
+  const base = baseOf(parts);
+  return {
+    log,
+    prepare: (options) => prepareTrainingData(database, options),
+    keepAdapter: async ({ run_id, adapter, recipe }) => {
+      const settings = { ...recipe, base_model_name_or_path: base.name };
+      const files = writeAdapter(adapter.modules, adapter.head, settings);
+      const registryParts = { dataDir: parts.config.dataDir, database, base, newId, now };
+      return (await registerAdapter(registryParts, { ...files, origin: 'trained', run_id })).adapter;
+    },
+    compare: async ({ adapter_id, run_id }) => {
+      const { id } = await comparisons.start({ old: 'active', new: adapter_id, run_id });
+      return { id, ended: comparisons.wait(id) };
+    },
+  };
+}

@@ -1,0 +1,194 @@
+/** Whether a training run is worth starting: what it would train on, what it would leave out and why. Stores nothing. */
+import type { Database } from './db/database.js';
+import type { LeftOut, LeftOutReason, TrainingRow } from './db/training-data.js';
+import type { Side } from './db/schema.js';
+import { MIN_CONFIDENCE } from './db/usability.js';
+import { LABELS, type Label } from './labels.js';
+import { planTrainingData, type Prepared } from './prepare.js';
+
+export interface ReadinessOptions {
+  /** Usable corrections that a run needs; 100 by default. */
+  readonly min_corrections?: number;
+  /** 0.8 by default. */
+  readonly min_confidence?: number;
+}
+
+export interface LabelCounts {
+  readonly total: number;
+  readonly supports: number;
+  readonly refutes: number;
+  readonly neutral: number;
+}
+
+export interface SideReport {
+  readonly pages: number;
+  readonly corrections: LabelCounts;
+  readonly confirmations: LabelCounts;
+}
+
+/** A label's share of the rows of each side, of corrections and confirmations together; null: the side has no rows. */
+export interface LabelShare {
+  readonly label: Label;
+  readonly train: number | null;
+  readonly validation: number | null;
+  /** Within 5 points of each other. */
+  readonly within: boolean;
+}
+
+/** What the validation side still lacks for the gate to decide. */
+export interface GateNeeds {
+  readonly corrections: number;
+  readonly confirmations: number;
+  readonly correction_pages: number;
+  readonly confirmation_pages: number;
+  /** About how many more confirmations make up for it, when a fifth of them is held out. */
+  readonly confirmations_to_collect: number;
+}
+
+export interface ReadinessReport {
+  readonly ready: boolean;
+  readonly min_corrections: number;
+  readonly min_confidence: number;
+  readonly usable: number;
+  readonly confirmations: number;
+  readonly new_since_last_run: number;
+  readonly split: Readonly<Record<Side, SideReport>> & { readonly label_shares: readonly LabelShare[] };
+  readonly gate_needs: GateNeeds;
+  readonly warnings: readonly string[];
+  readonly left_out: {
+    readonly counts: Readonly<Partial<Record<Reason, number>>>;
+    readonly items: readonly ReasonedId[];
+  };
+}
+
+/** Confirmations are no corrections, though they have a side and can be replayed. */
+export type Reason = LeftOutReason | 'confirmation';
+
+export interface ReasonedId {
+  readonly correction_id: string;
+  readonly reason: Reason;
+}
+
+export interface ReadinessParts {
+  readonly database: Pick<Database, 'kysely'>;
+  /** Ids of the corrections that the newest succeeded, running or queued run has in its manifest. */
+  readonly trained: () => Promise<ReadonlySet<string>>;
+}
+
+export const MIN_CORRECTIONS = 100;
+
+/** The gate wants so many rows and pages of each kind on the validation side. */
+const GATE_ROWS = 20;
+const GATE_PAGES = 10;
+/** With nothing broken, the one-sided 95 % limit of the loss is 1 - 0.05^(1/n): at most 0.05 from 59 rows on. */
+const GATE_CONFIRMATIONS = Math.ceil(Math.log(0.05) / Math.log(0.95));
+const HELD_SHARE = 0.2;
+const POINTS = 0.05;
+const LEAST_OF_CLASS = 10;
+
+export async function readiness(parts: ReadinessParts, options: ReadinessOptions = {}): Promise<ReadinessReport> {
+  const { min_corrections = MIN_CORRECTIONS, min_confidence = MIN_CONFIDENCE } = options;
+  const prepared = await planTrainingData(parts.database, { min_confidence });
+  return report(prepared, await parts.trained(), { min_corrections, min_confidence });
+}
+
+/** The report of what is prepared. Pure. */
+export function report(
+  { rows, left_out, counts }: Pick<Prepared, 'rows' | 'left_out' | 'counts'>,
+  trained: ReadonlySet<string>,
+  { min_corrections, min_confidence }: Required<ReadinessOptions>,
+): ReadinessReport {
+  const corrections = rows.filter(({ kind }) => kind === 'correction');
+  const sides = { train: sideReport(rows, 'train'), validation: sideReport(rows, 'validation') };
+  const label_shares = LABELS.map((label) => shareOf(sides, label));
+  return {
+    ready: counts.usable >= min_corrections,
+    min_corrections,
+    min_confidence,
+    usable: counts.usable,
+    confirmations: counts.confirmations,
+    new_since_last_run: corrections.filter(({ correction_id }) => !trained.has(correction_id)).length,
+    split: { ...sides, label_shares },
+    gate_needs: gateNeeds(rows),
+    warnings: warningsOf(rows, sides, label_shares),
+    left_out: leftOut(rows, left_out),
+  };
+}
+
+function countLabels(rows: readonly TrainingRow[]): LabelCounts {
+  const of = (label: Label): number => rows.filter(({ correct_label }) => correct_label === label).length;
+  return { total: rows.length, supports: of('supports'), refutes: of('refutes'), neutral: of('neutral') };
+}
+
+const groups = (rows: readonly TrainingRow[]): number => new Set(rows.map(({ group_key }) => group_key)).size;
+
+function sideReport(rows: readonly TrainingRow[], side: Side): SideReport {
+  const own = rows.filter((row) => row.side === side);
+  return {
+    pages: groups(own),
+    corrections: countLabels(own.filter(({ kind }) => kind === 'correction')),
+    confirmations: countLabels(own.filter(({ kind }) => kind === 'confirmation')),
+  };
+}
+
+function shareOf(sides: Readonly<Record<Side, SideReport>>, label: Label): LabelShare {
+  const share = ({ corrections, confirmations }: SideReport): number | null => {
+    const total = corrections.total + confirmations.total;
+    return total === 0 ? null : (corrections[label] + confirmations[label]) / total;
+  };
+  const [train, validation] = [share(sides.train), share(sides.validation)];
+  const within = train !== null && validation !== null && Math.abs(train - validation) <= POINTS;
+  return { label, train, validation, within };
+}
+
+function gateNeeds(rows: readonly TrainingRow[]): GateNeeds {
+  const held = (kind: TrainingRow['kind']) => rows.filter((row) => row.side === 'validation' && row.kind === kind);
+  const [corrections, confirmations] = [held('correction'), held('confirmation')];
+  const lacking = (have: number, need: number): number => Math.max(0, need - have);
+  const needed = lacking(confirmations.length, GATE_CONFIRMATIONS);
+  return {
+    corrections: lacking(corrections.length, GATE_ROWS),
+    confirmations: needed,
+    correction_pages: lacking(groups(corrections), GATE_PAGES),
+    confirmation_pages: lacking(groups(confirmations), GATE_PAGES),
+    confirmations_to_collect: Math.ceil(needed / HELD_SHARE),
+  };
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function warningsOf(
+  rows: readonly TrainingRow[],
+  sides: Readonly<Record<Side, SideReport>>,
+  shares: readonly LabelShare[],
+): string[] {
+  if (rows.length === 0) return ['there is nothing to train on yet'];
+  const scarce = LABELS.filter((label) => sides.train.corrections[label] < LEAST_OF_CLASS).map(
+    (label) => `${label}: ${sides.train.corrections[label]} corrections to train on, fewer than ${LEAST_OF_CLASS}`,
+  );
+  const apart = shares.flatMap(({ label, train, validation, within }) =>
+    within || train === null || validation === null
+      ? []
+      : [
+          `${label}: ${percent(train)} of the training side but ${percent(validation)} of the validation side: whole pages allow no nearer split`,
+        ],
+  );
+  const missing = (['train', 'validation'] as const)
+    .filter((side) => sides[side].pages === 0)
+    .map(
+      (side) =>
+        `the ${side} side is empty: no page is ever cut in two, and ${groups(rows) === 1 ? 'one page holds everything' : 'the sides of these pages are decided'}`,
+    );
+  return [...scarce, ...apart, ...missing];
+}
+
+function leftOut(rows: readonly TrainingRow[], left_out: readonly LeftOut[]): ReadinessReport['left_out'] {
+  const confirmations = rows.filter(({ kind }) => kind === 'confirmation');
+  const items: ReasonedId[] = [
+    ...left_out,
+    ...confirmations.map(({ correction_id }) => ({ correction_id, reason: 'confirmation' as const })),
+  ];
+  const counts: Partial<Record<Reason, number>> = {};
+  for (const { reason } of items) counts[reason] = (counts[reason] ?? 0) + 1;
+  return { counts, items };
+}

@@ -1,0 +1,380 @@
+/** Every operator: its shape rule and its written attributes against what onnxruntime computes. */
+import t, { type Test } from 'tap';
+import { apply, floats as constantFloats, input } from '../../src/graph/build.js';
+import { type DimLike, add, dim, evaluate, mul, shape } from '../../src/graph/dims.js';
+import { OPERATORS, type OpAttributes, type OpName, broadcast } from '../../src/graph/operators.js';
+import type { DType } from '../../src/graph/value.js';
+import {
+  type NdArray,
+  at,
+  broadcastAt,
+  broadcastDims,
+  build,
+  difference,
+  elements,
+  gelu,
+  total,
+} from '../support/array.js';
+import { floats, generator, integer } from '../support/random.js';
+import { type FeedType, runGraph } from '../support/run-graph.js';
+
+interface Given {
+  readonly dims: readonly DimLike[];
+  readonly dtype?: FeedType;
+  /** Integers are drawn from 0 to below this size. */
+  readonly below?: string;
+}
+
+interface Case<K extends OpName> {
+  readonly inputs: readonly Given[];
+  readonly attributes: OpAttributes[K];
+  readonly expected: (inputs: readonly NdArray[], sizes: Sizes) => NdArray;
+}
+
+type Sizes = Readonly<Record<'B' | 'L' | 'M', number>>;
+const B = 'B';
+const L = 'L';
+const M = 'M';
+
+const given = (...dims: DimLike[]): Given => ({ dims });
+
+function elementwise(f: (a: number, b: number) => number): Case<'Add'>['expected'] {
+  return ([a, b]) => build(broadcastDims(a!.dims, b!.dims), (i) => f(broadcastAt(a!, i), broadcastAt(b!, i)));
+}
+
+const swapped = (x: NdArray, swap?: 0 | 1): NdArray =>
+  swap
+    ? build([...x.dims.slice(0, -2), x.dims.at(-1)!, x.dims.at(-2)!], (i) =>
+        at(x, [...i.slice(0, -2), i.at(-1)!, i.at(-2)!]),
+      )
+    : x;
+
+/** The first axis becomes the last but one. */
+const batchFirst = (x: NdArray, move?: 0 | 1): NdArray =>
+  move
+    ? build([...x.dims.slice(1, -1), x.dims[0]!, x.dims.at(-1)!], (i) =>
+        at(x, [i.at(-2)!, ...i.slice(0, -2), i.at(-1)!]),
+      )
+    : x;
+
+function product(a: NdArray, b: NdArray, alpha = 1): NdArray {
+  const dims = [...broadcastDims(a.dims.slice(0, -2), b.dims.slice(0, -2)), a.dims.at(-2)!, b.dims.at(-1)!];
+  return build(dims, (i) => {
+    const [outer, m, n] = [i.slice(0, -2), i.at(-2)!, i.at(-1)!];
+    return alpha * total(a.dims.at(-1)!, (k) => broadcastAt(a, [...outer, m, k]) * broadcastAt(b, [...outer, k, n]));
+  });
+}
+
+function matmulCase(
+  a: readonly DimLike[],
+  b: readonly DimLike[],
+  attributes: OpAttributes['FusedMatMul'],
+): Case<'FusedMatMul'> {
+  const { transA, transB, transBatchA, transBatchB, alpha } = attributes;
+  return {
+    inputs: [{ dims: a }, { dims: b }],
+    attributes,
+    expected: ([x, y]) =>
+      product(swapped(batchFirst(x!, transBatchA), transA), swapped(batchFirst(y!, transBatchB), transB), alpha),
+  };
+}
+
+function gemmCase(
+  a: readonly DimLike[],
+  b: readonly DimLike[],
+  c: readonly DimLike[] | null,
+  attributes: OpAttributes['Gemm'],
+): Case<'Gemm'> {
+  const { transA, transB, alpha } = attributes;
+  return {
+    inputs: [{ dims: a }, { dims: b }, ...(c ? [{ dims: c }] : [])],
+    attributes,
+    expected: ([x, y, z]) => {
+      const ab = product(swapped(x!, transA), swapped(y!, transB), alpha);
+      return z ? build(ab.dims, (i) => at(ab, i) + broadcastAt(z, i)) : ab;
+    },
+  };
+}
+
+const rowOf = (x: NdArray, i: readonly number[]): number[] =>
+  Array.from({ length: x.dims.at(-1)! }, (_, k) => at(x, [...i.slice(0, -1), k]));
+
+const CASES: { readonly [K in OpName]?: readonly Case<K>[] } = {
+  Add: [
+    [given(B, L), given(B, L)],
+    [given(B, L), given(L)],
+    [given(B, 1, L), given(M, 1)],
+    [given(L), given()],
+  ].map((inputs) => ({ inputs, attributes: {}, expected: elementwise((a, b) => a + b) })),
+  Mul: [
+    [given(B, L), given(B, L)],
+    [given(mul(L, B), M), given(mul(L, B), 1)],
+    [given(1), given(B, L, M)],
+  ].map((inputs) => ({ inputs, attributes: {}, expected: elementwise((a, b) => a * b) })),
+  Cast: [
+    { inputs: [{ dims: [B, L], dtype: 'int32', below: M }], attributes: { to: 'float32' }, expected: ([x]) => x! },
+    {
+      inputs: [given(B)],
+      attributes: { to: 'int32' },
+      expected: ([x]) => build(x!.dims, (i) => Math.trunc(at(x!, i))),
+    },
+    { inputs: [{ dims: [B], dtype: 'int32', below: M }], attributes: { to: 'int64' }, expected: ([x]) => x! },
+  ],
+  FusedMatMul: [
+    matmulCase([B, L], [L, M], {}),
+    matmulCase([B, L, 3], [B, M, 3], { transB: 1, alpha: 0.25 }),
+    matmulCase([B, 3, L], [B, 3, M], { transA: 1 }),
+    matmulCase([L, B, 2, 3], [M, B, 2, 3], { transBatchA: 1, transBatchB: 1, transB: 1, alpha: -2 }),
+    matmulCase([L, B, 2, 3], [M, 1, 2, 3], { transBatchA: 1, transBatchB: 1, transB: 1 }),
+    matmulCase([B, 2, L, M], [M, B, 2, 3], { transBatchB: 1 }),
+    matmulCase([L, B, 3], [B, M, 3], { transBatchA: 1, transB: 1 }),
+    matmulCase([L, B, 3], [B, L, M], { transBatchA: 1, transA: 1 }),
+    matmulCase([B, 2, L, 3], [3, M], {}),
+  ],
+  Gather: [
+    {
+      inputs: [given(B, L), { dims: [M], dtype: 'int32', below: B }],
+      attributes: { axis: 0 },
+      expected: ([x, n]) => build([n!.dims[0]!, x!.dims[1]!], ([i, j]) => at(x!, [at(n!, [i!]), j!])),
+    },
+    {
+      inputs: [given(B, L), { dims: [M, 2], dtype: 'int32', below: L }],
+      attributes: { axis: 1 },
+      expected: ([x, n]) => build([x!.dims[0]!, ...n!.dims], ([i, j, k]) => at(x!, [i!, at(n!, [j!, k!])])),
+    },
+  ],
+  Gelu: [{ inputs: [given(B, L)], attributes: {}, expected: ([x]) => build(x!.dims, (i) => gelu(at(x!, i))) }],
+  Gemm: [
+    gemmCase([B, L], [L, M], null, {}),
+    gemmCase([B, L], [M, L], [M], { transB: 1 }),
+    gemmCase([L, B], [L, M], [B, M], { transA: 1, alpha: 0.5 }),
+    gemmCase([L, B], [M, L], [1, M], { transA: 1, transB: 1, alpha: -3 }),
+    gemmCase([B, L], [L, M], [B, 1], {}),
+  ],
+  LayerNormalization: [
+    {
+      inputs: [given(B, L, M), given(M), given(M)],
+      attributes: { axis: -1, epsilon: 0.01 },
+      expected: ([x, gamma, beta]) =>
+        build(x!.dims, (i) => {
+          const row = rowOf(x!, i);
+          const mean = total(row.length, (k) => row[k]!) / row.length;
+          const variance = total(row.length, (k) => (row[k]! - mean) ** 2) / row.length;
+          return ((at(x!, i) - mean) / Math.sqrt(variance + 0.01)) * at(gamma!, [i.at(-1)!]) + at(beta!, [i.at(-1)!]);
+        }),
+    },
+  ],
+  ReduceSum: [0, 1, 2].map((axis) => ({
+    inputs: [given(B, L, M)],
+    attributes: { axis },
+    expected: ([x]: readonly NdArray[]) =>
+      build(x!.dims.toSpliced(axis, 1), (i) => total(x!.dims[axis]!, (k) => at(x!, i.toSpliced(axis, 0, k)))),
+  })),
+  Reshape: [
+    {
+      inputs: [given(mul(L, B), 6)],
+      attributes: { to: shape(L, B, 2, 3) },
+      expected: ([x], s) => ({ dims: [s.L, s.B, 2, 3], data: x!.data }),
+    },
+    {
+      inputs: [given(B, 6)],
+      attributes: { to: shape(mul(2, B), 3) },
+      expected: ([x], s) => ({ dims: [2 * s.B, 3], data: x!.data }),
+    },
+    { inputs: [given(3, 4)], attributes: { to: shape(12) }, expected: ([x]) => ({ dims: [12], data: x!.data }) },
+    { inputs: [given(1, 1)], attributes: { to: shape() }, expected: ([x]) => ({ dims: [], data: x!.data }) },
+  ],
+  Slice: [
+    {
+      inputs: [given(B, add(L, M))],
+      attributes: { axis: 1, start: dim(L), length: dim(M) },
+      expected: ([x], s) => build([s.B, s.M], ([i, j]) => at(x!, [i!, s.L + j!])),
+    },
+    {
+      inputs: [given(mul(L, B), 2)],
+      attributes: { axis: 0, start: dim(0), length: dim(B) },
+      expected: ([x], s) => build([s.B, 2], (i) => at(x!, i)),
+    },
+    {
+      inputs: [given(5, B)],
+      attributes: { axis: 0, start: dim(1), length: dim(3) },
+      expected: ([x], s) => build([3, s.B], ([i, j]) => at(x!, [i! + 1, j!])),
+    },
+  ],
+  Softmax: [
+    {
+      inputs: [given(B, M, L)],
+      attributes: { axis: -1 },
+      expected: ([x]) =>
+        build(x!.dims, (i) => Math.exp(at(x!, i)) / total(x!.dims.at(-1)!, (k) => Math.exp(rowOf(x!, i)[k]!))),
+    },
+  ],
+  Transpose: [
+    [1, 0, 2],
+    [2, 0, 1],
+    [0, 2, 1],
+    [2, 1, 0],
+  ].map((perm) => ({
+    inputs: [given(B, L, M)],
+    attributes: { perm },
+    expected: ([x]: readonly NdArray[]) =>
+      build(
+        perm.map((axis) => x!.dims[axis]!),
+        (i) =>
+          at(
+            x!,
+            i.map((_, axis) => i[perm.indexOf(axis)]!),
+          ),
+      ),
+  })),
+};
+
+const random = generator(7);
+
+function draw({ dims, dtype = 'float32', below = M }: Given, sizes: Sizes): NdArray & { dtype: FeedType } {
+  const concrete = shape(...dims).map((d) => evaluate(d, sizes));
+  const bound = sizes[below as keyof Sizes];
+  const data =
+    dtype === 'int32'
+      ? Array.from({ length: elements(concrete) }, () => integer(random, 0, bound - 1))
+      : [...floats(random, elements(concrete), 2)];
+  return { dtype, dims: concrete, data };
+}
+
+async function check<K extends OpName>(
+  t: Test,
+  op: K,
+  { inputs, attributes, expected }: Case<K>,
+  sizes: Sizes,
+): Promise<void> {
+  const arrays = inputs.map((one) => draw(one, sizes));
+  const values = inputs.map(({ dims, dtype = 'float32' }, i) => input(`x${i}`, dtype, dims));
+  const made = apply(op, values, attributes);
+  const { y } = await runGraph({ y: made }, Object.fromEntries(arrays.map((array, i) => [`x${i}`, array])), sizes);
+  const wanted = expected(arrays, sizes);
+  const name = `${op} ${JSON.stringify(attributes)} of ${arrays.map(({ dims }) => `[${dims.join()}]`).join(' ')}`;
+  t.strictSame(
+    y!.dims,
+    made.shape.map((d) => evaluate(d, sizes)),
+    `${name}: the rule's shape`,
+  );
+  t.strictSame(y!.dims, wanted.dims, `${name}: the expected shape`);
+  t.ok(difference(y!.data, wanted.data) < 1e-5, `${name}: the expected values`);
+}
+
+t.test('every operator has cases', async (t) => {
+  t.strictSame(Object.keys(CASES).sort(), Object.keys(OPERATORS).sort());
+});
+
+for (const op of Object.keys(CASES) as OpName[]) {
+  t.test(`${op} gives the shapes and values its rule says`, async (t) => {
+    for (const one of CASES[op] ?? []) {
+      for (let round = 0; round < 3; round++) {
+        const size = (): number => (round === 0 ? 1 : integer(random, 2, 5));
+        await check(t, op, one as Case<OpName>, { B: size(), L: size(), M: size() });
+      }
+    }
+  });
+}
+
+const x = (dtype: DType, ...dims: DimLike[]) => input('x', dtype, dims);
+const f = (...dims: DimLike[]) => x('float32', ...dims);
+
+const MISFITS: [string, () => unknown, RegExp][] = [
+  ['sizes that do not broadcast', () => apply('Add', [f(2, 3), f(2)], {}), /broadcast: \[2, 3\] does not fit \[2\]/],
+  ['symbols that differ', () => apply('Mul', [f('L'), f('B')], {}), /broadcast: \[L\] does not fit \[B\]/],
+  ['element types that differ', () => apply('Add', [f(2), x('int32', 2)], {}), /Add: float32 does not fit int32/],
+  ['factors of different types', () => apply('Mul', [f(2), x('float16', 2)], {}), /Mul: float32 does not fit float16/],
+  [
+    'inner sizes that differ',
+    () => apply('FusedMatMul', [f('B', 3), f(4, 'M')], {}),
+    /FusedMatMul: \[B, 3\] does not fit \[4, M\]/,
+  ],
+  [
+    'inner sizes that differ once transposed',
+    () => apply('FusedMatMul', [f(2, 3), f(3, 2)], { transB: 1 }),
+    /FusedMatMul/,
+  ],
+  [
+    'batches that differ',
+    () => apply('FusedMatMul', [f('B', 2, 3), f('L', 3, 2)], {}),
+    /broadcast: \[B\] does not fit \[L\]/,
+  ],
+  ['a vector as a matrix', () => apply('FusedMatMul', [f(3), f(3, 2)], {}), /FusedMatMul: \[3\] does not fit/],
+  [
+    'matrices of different types',
+    () => apply('FusedMatMul', [f(1, 2), x('float16', 2, 1)], {}),
+    /FusedMatMul: float32/,
+  ],
+  ['an axis too far', () => apply('Gather', [f(2, 3), x('int32', 1)], { axis: 2 }), /Gather: \[2, 3\] has no axis 2/],
+  ['a negative axis', () => apply('Gather', [f(2, 3), x('int32', 1)], { axis: -1 }), /Gather: \[2, 3\] has no axis -1/],
+  ['indices with fractions', () => apply('Gather', [f(2, 3), f(1)], { axis: 0 }), /Gather: indices are float32/],
+  [
+    'a Gemm whose inner sizes differ',
+    () => apply('Gemm', [f('B', 3), f(4, 2)], {}),
+    /Gemm: \[B, 3\] does not fit \[4, 2\]/,
+  ],
+  ['a Gemm of three axes', () => apply('Gemm', [f(2, 'B', 3), f(3, 2)], {}), /Gemm: \[2, B, 3\]/],
+  [
+    'a Gemm whose C is larger',
+    () => apply('Gemm', [f(1, 3), f(3, 2), f('B', 2)], {}),
+    /Gemm: \[1, 2\] does not fit \[B, 2\]/,
+  ],
+  ['a Gemm whose C has another type', () => apply('Gemm', [f(1, 3), f(3, 2), x('float16', 2)], {}), /Gemm: float32/],
+  [
+    'a scale of another width',
+    () => apply('LayerNormalization', [f('B', 4), f(3), f(4)], { axis: -1, epsilon: 1 }),
+    /LayerNormalization: \[B, 4\] does not fit \[3\]/,
+  ],
+  [
+    'a shift of another width',
+    () => apply('LayerNormalization', [f('B', 4), f(4), f(3)], { axis: -1, epsilon: 1 }),
+    /LayerNormalization/,
+  ],
+  ['a sum over no axis', () => apply('ReduceSum', [f(2)], { axis: 1 }), /ReduceSum: \[2\] has no axis 1/],
+  [
+    'another number of elements',
+    () => apply('Reshape', [f('B', 6)], { to: shape('B', 5) }),
+    /Reshape: \[B, 6\] does not fit \[B, 5\]/,
+  ],
+  ['another symbol', () => apply('Reshape', [f('B', 6)], { to: shape('L', 6) }), /Reshape/],
+  [
+    'a slice along no axis',
+    () => apply('Slice', [f(4)], { axis: 1, start: dim(0), length: dim(1) }),
+    /Slice: \[4\] has no axis 1/,
+  ],
+  [
+    'a slice that ends too far',
+    () => apply('Slice', [f(4)], { axis: 0, start: dim(2), length: dim(3) }),
+    /Slice: \[4\] does not fit \[2, 3\]/,
+  ],
+  [
+    'a slice that ends one symbol too far',
+    () => apply('Slice', [f('L')], { axis: 0, start: dim(1), length: dim('L') }),
+    /Slice: \[L\] does not fit \[1, L\]/,
+  ],
+  ['a slice from before the start', () => apply('Slice', [f(4)], { axis: 0, start: dim(-1), length: dim(1) }), /Slice/],
+  [
+    'an order that leaves an axis out',
+    () => apply('Transpose', [f(2, 3)], { perm: [0] }),
+    /Transpose: \[0\] is no order of \[2, 3\]/,
+  ],
+  ['an order that names an axis twice', () => apply('Transpose', [f(2, 3)], { perm: [1, 1] }), /Transpose: \[1, 1\]/],
+  ['an order with an axis too many', () => apply('Transpose', [f(2, 3)], { perm: [0, 1, 2] }), /Transpose/],
+];
+
+t.test('what does not fit is refused with both shapes', async (t) => {
+  for (const [name, make, message] of MISFITS) t.throws(make, { name: 'TypeError', message }, name);
+});
+
+t.test('broadcast is NumPy’s rule', async (t) => {
+  t.strictSame(broadcast(shape('B', 1, 3), shape('L', 1)), shape('B', 'L', 3));
+  t.strictSame(broadcast(shape(), shape('L')), shape('L'));
+});
+
+t.test('a constant of other dimensions is another constant', async (t) => {
+  const row = apply('Add', [f(2, 2), constantFloats([1, 2], [1, 2])], {});
+  const column = apply('Add', [row, constantFloats([1, 2], [2, 1])], {});
+  const { y } = await runGraph({ y: column }, { x: { dtype: 'float32', dims: [2, 2], data: [0, 0, 0, 0] } });
+  t.strictSame(y!.data, [2, 3, 3, 4]);
+});

@@ -1,0 +1,128 @@
+/** The whole gradient, dropout included, against finite differences; and what must not change it. */
+import path from 'node:path';
+import t from 'tap';
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { LAYER_LINEARS, type LayerLinear } from '../../src/checkpoint/names.js';
+import { packageRoot } from '../../src/package.js';
+import { type Example, type MicroResult, microBatches, oneHot, summed } from '../../src/training/micro-batch.js';
+import { lorasOf } from '../../src/training/parameters.js';
+import { type TrainingSession, openTraining } from '../../src/training/session.js';
+import { floats, generator, tokens } from '../support/random.js';
+
+const checkpoint = await openCheckpoint(path.join(packageRoot, 'test', 'golden', 'short-buckets', 'checkpoint'));
+const { config } = checkpoint;
+const random = generator(5);
+
+interface Given {
+  readonly linears: readonly LayerLinear[];
+  readonly layers?: readonly number[];
+  readonly dropout?: number;
+}
+
+function open({ linears, layers, dropout = 0.3 }: Given): Promise<TrainingSession> {
+  const plan = { rank: 4, scale: 2, modules: lorasOf(config, linears, layers) };
+  return openTraining({ checkpoint, plan, dropout, seed: 1, threads: 1 });
+}
+
+const batch: Example[] = tokens(random, config.vocabSize, [5, 30, 12, 9, 21, 5]).map((ids, i) => ({
+  ids,
+  target: oneHot(i % 3, 3),
+}));
+
+async function evaluate(
+  { run }: TrainingSession,
+  parameters: Float32Array,
+  examples: readonly Example[],
+  step = 0,
+): Promise<MicroResult> {
+  const results: MicroResult[] = [];
+  for (const micro of microBatches(examples)) results.push(await run(parameters, micro, step));
+  return summed(results);
+}
+
+/** d loss along `direction`, by the central difference of fourth order. */
+async function slope(session: TrainingSession, at: Float32Array, direction: Float32Array): Promise<number> {
+  const h = 0.01;
+  let sum = 0;
+  for (const [steps, factor] of [
+    [-2, 1],
+    [-1, -8],
+    [1, 8],
+    [2, -1],
+  ] as const) {
+    const { loss } = await evaluate(
+      session,
+      at.map((x, i) => x + steps * h * direction[i]!),
+      batch,
+    );
+    sum += (factor * loss) / (12 * h);
+  }
+  return sum;
+}
+
+const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
+
+const TARGETS: Record<string, Given> = {
+  'query and value': { linears: ['attention.self.query_proj', 'attention.self.value_proj'] },
+  'every Linear': { linears: LAYER_LINEARS },
+  'the last layer alone': { linears: LAYER_LINEARS, layers: [1] },
+  'query and value without dropout': {
+    linears: ['attention.self.query_proj', 'attention.self.value_proj'],
+    dropout: 0,
+  },
+};
+
+for (const [title, given] of Object.entries(TARGETS)) {
+  t.test(`${title}: the gradient is the slope of the loss along each tensor`, async (t) => {
+    const session = await open(given);
+    const parameters = floats(random, session.layout.length, 0.2);
+    const { gradient } = await evaluate(session, parameters, batch);
+    for (const { name, offset, length } of session.layout.tensors) {
+      const own = gradient.subarray(offset, offset + length);
+      const norm = Math.sqrt(dot(own, own));
+      const direction = new Float32Array(parameters.length);
+      direction.set(
+        own.map((x) => x / norm),
+        offset,
+      ); // uphill, where the slope is the gradient's norm
+      const found = await slope(session, parameters, direction);
+      t.ok(Math.abs(found - norm) < 2e-3 * norm + 2e-4, `${name}: ${norm} against ${found}`);
+    }
+  });
+}
+
+t.test('rows together or alone, the sum is the same, dropout included', async (t) => {
+  const session = await open({ linears: LAYER_LINEARS });
+  const parameters = floats(random, session.layout.length, 0.2);
+  const together = await evaluate(session, parameters, batch);
+  const alone: MicroResult[] = [];
+  for (const [place, { ids, target }] of batch.entries()) {
+    alone.push(
+      await session.run(
+        parameters,
+        { rows: [ids], targets: [target.map((p) => p / batch.length)], places: [place] },
+        0,
+      ),
+    );
+  }
+  const sum = summed(alone);
+  t.ok(Math.abs(sum.loss - together.loss) < 1e-5);
+  t.ok(Math.max(...sum.gradient.map((x, i) => Math.abs(x - together.gradient[i]!))) < 1e-5);
+});
+
+t.test('the step decides the dropout; the same step gives the same bytes', async (t) => {
+  const session = await open({ linears: ['attention.self.query_proj'] });
+  const parameters = floats(random, session.layout.length, 0.2);
+  const first = await evaluate(session, parameters, batch, 3);
+  t.notSame(await evaluate(session, parameters, batch, 4), first);
+  t.strictSame(await evaluate(session, parameters, batch, 3), first);
+});
+
+t.test('a target may be a distribution', async (t) => {
+  const session = await open({ linears: ['attention.self.value_proj'], dropout: 0 });
+  const parameters = floats(random, session.layout.length, 0.2);
+  const of = (target: number[]): Promise<MicroResult> =>
+    evaluate(session, parameters, [{ ids: batch[0]!.ids, target }]);
+  const [mixed, first, second] = [await of([0.25, 0.75, 0]), await of([1, 0, 0]), await of([0, 1, 0])];
+  t.ok(Math.abs(mixed.loss - (0.25 * first.loss + 0.75 * second.loss)) < 1e-5);
+});

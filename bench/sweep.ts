@@ -63,9 +63,11 @@ async function main(): Promise<void> {
   const rows = [];
   for (const combination of combinations()) {
     const outcomes: Outcome[] = [];
-    for (let seed = 1; seed <= Number(values.seeds); seed++) outcomes.push(await learn(bench, combination, seed));
+    for (let seed = 1; seed <= Number(values.seeds); seed++) {
+      outcomes.push(await learn(bench, combination, seed));
+      say(JSON.stringify({ ...combination, seed, ...outcomes.at(-1) }));
+    }
     rows.push({ ...combination, ...summary(outcomes) });
-    say(JSON.stringify(rows.at(-1)));
   }
   await bench.engine.close();
   if (values.json) console.log(JSON.stringify({ before, rows }));

@@ -713,7 +713,7 @@ export interface components {
              * @description Comes back in the result; may repeat.
              * @default unknown
              */
-            pair_id: string;
+            pair_id?: string;
             /** @description What is known, at most 20000 characters; a longer or empty one is the error of this pair alone. */
             premise: string;
             /** @description What is claimed, at most 20000 characters; a longer or empty one is the error of this pair alone. */
@@ -743,7 +743,7 @@ export interface components {
              * @description `active`, `base` (no adapter), a version or an id. An unknown one: 422.
              * @default active
              */
-            adapter: string;
+            adapter?: string;
         };
         Result: {
             pair_id: string;
@@ -1302,7 +1302,7 @@ export interface components {
              * @description Without a comparison that recommends it; needs a reason.
              * @default false
              */
-            force: boolean;
+            force?: boolean;
         };
         RollbackRequest: {
             /** @description Kept in the history. */

@@ -35,7 +35,12 @@ export interface NewAdapterFiles extends AdapterFiles {
  * @throws AdapterError naming what does not fit the base model
  * @throws Problem 'storage-failed'
  */
-export async function registerAdapter(parts: RegistryParts, files: NewAdapterFiles): Promise<InsertedAdapter> {
+export async function registerAdapter(parts: RegistryParts, files: NewAdapterFiles): Promise<AdapterRow> {
+  return (await addAdapter(parts, files)).adapter;
+}
+
+/** registerAdapter that also tells whether the adapter is new. */
+export async function addAdapter(parts: RegistryParts, files: NewAdapterFiles): Promise<InsertedAdapter> {
   const adapter = parseAdapter(files.config, files.weights, parts.base.config);
   const known = await findAdapter(parts.database.kysely, parts.base.digest, adapter.digest);
   const keep = (found: AdapterFiles): boolean =>

@@ -1,18 +1,18 @@
 /**
- * `npm run -s bench:train -- --json`: training steps on the xsmall shape with LoRA dropout, as two data-parallel children
- * of one thread and as one session of two threads, beside what PEFT took on a machine whose matrix-product peak is known
- * (peers-measured.json), scaled to this one's.
+ * `npm run -s bench:train -- --json`: training steps on the xsmall shape with LoRA dropout, as one data-parallel child of
+ * one thread for every core and as one session with all threads, and whole runs on realistic lengths; beside what PEFT took
+ * on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
  */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
+import { type Checkpoint, type DebertaConfig, openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { packageRoot } from '../src/package.js';
-import { openGradientPool } from '../src/training/gradient-pool.js';
-import { type Example, type MicroResult, oneHot } from '../src/training/micro-batch.js';
+import { batchesPerEpoch, epochBatches } from '../src/training/batches.js';
+import { type GradientPool, openGradientPool } from '../src/training/gradient-pool.js';
+import { type Example, oneHot } from '../src/training/micro-batch.js';
 import { adamWState, adamWStep, clipNorm } from '../src/training/optimizer.js';
 import { initialParameters, lorasOf, parameterLayout } from '../src/training/parameters.js';
-import type { TrainingOptions } from '../src/training/session.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
 import { idsOf } from './support/pairs.js';
@@ -26,6 +26,11 @@ const SHAPES = [
   [32, 64],
 ] as const;
 const REPETITIONS = 9;
+const SAMPLED_STEPS = 30;
+const EPOCHS = 3;
+const LENGTH_DECILES = [22, 51, 58, 65, 72, 80, 87, 97, 109, 130, 250];
+const LINEARS = ['attention.self.query_proj', 'attention.self.value_proj'] as const;
+const SEED = 42;
 const RATE = 2e-4;
 const CLIP = 1;
 
@@ -38,17 +43,19 @@ interface Figures {
 }
 
 type Rows = Readonly<Record<string, number>>;
-type Gradient = (parameters: Float32Array, batch: readonly Example[], step: number) => Promise<MicroResult>;
 
 async function main(): Promise<void> {
   const checkpoint = await openCheckpoint(await benchCheckpoint());
+  const cores = os.availableParallelism();
   const peaks = [await gemmPeak()];
-  const children = await figures(checkpoint, { children: os.availableParallelism(), threads: 1 });
+  const children = await measure(checkpoint, { children: cores, threads: 1 }, figures);
+  const wholeRun = await measure(checkpoint, { children: cores, threads: 1 }, wholeRuns);
   peaks.push(await gemmPeak());
-  const threads = await figures(checkpoint, { children: 1, threads: os.availableParallelism() });
+  const threads = await measure(checkpoint, { children: 1, threads: cores }, figures);
   peaks.push(await gemmPeak());
   const peak = Math.max(...peaks);
-  const report = { machine: machine(peak), children, threads, beside_peft: besidePeft(children.ms, peak) };
+  const beside = besidePeft(children.ms, peak);
+  const report = { machine: machine(peak), children, threads, whole_run: wholeRun, beside_peft: beside };
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 }
 
@@ -58,56 +65,91 @@ function machine(peak: number): object {
   return { cpu: os.cpus()[0]?.model, cores, node: process.version, date, gemm_fp32_gflops: rounded(peak) };
 }
 
-async function figures(
-  checkpoint: Checkpoint,
-  { children, threads }: { children: number; threads: number },
-): Promise<Figures> {
-  const modules = lorasOf(checkpoint.config, ['attention.self.query_proj', 'attention.self.value_proj']);
-  const options = { checkpoint, plan: { rank: 8, scale: 2, modules }, dropout: 0.1, seed: 42, threads };
+interface Processes {
+  readonly children: number;
+  readonly threads: number;
+}
+
+/** One optimizer step on `batch`: gradient, clipping, AdamW. */
+type Step = (batch: readonly Example[]) => Promise<void>;
+
+async function measure<T>(
+  { config, ...rest }: Checkpoint,
+  { children, threads }: Processes,
+  of: (step: Step, pool: GradientPool, config: DebertaConfig) => Promise<T>,
+): Promise<T> {
+  const plan = { rank: 8, scale: 2, modules: lorasOf(config, LINEARS) };
+  const options = { checkpoint: { config, ...rest }, plan, dropout: 0.1, seed: SEED, threads };
   const pool = await openGradientPool(options, children);
+  const labels = config.id2label.length;
+  const head = { weight: new Float32Array(labels * config.hiddenSize), bias: new Float32Array(labels) };
+  const parameters = initialParameters(parameterLayout(config, plan), head, SEED);
+  const state = adamWState(parameters.length);
+  const step: Step = async (batch) => {
+    const { gradient } = await pool.gradient(parameters, batch, state.step);
+    clipNorm(gradient, CLIP);
+    adamWStep(parameters, gradient, state, RATE);
+  };
+  const result = await of(step, pool, config);
+  await pool.close();
+  return result;
+}
+
+async function figures(step: Step, { pids }: GradientPool, config: DebertaConfig): Promise<Figures> {
   const ms: Record<string, number> = {};
   const memory: number[] = [];
   for (const [rows, tokens] of SHAPES) {
-    ms[`${rows}x${tokens}`] = rounded(await stepMs(options, pool.gradient, rows, tokens));
-    memory.push(Math.max(...pool.pids.map(peakMemory)));
+    const batch = examplesOf(
+      Array.from({ length: rows }, () => tokens),
+      config,
+    );
+    ms[`${rows}x${tokens}`] = rounded(median(await timed(() => step(batch), REPETITIONS)));
+    memory.push(Math.max(...pids.map(peakMemory)));
   }
-  await pool.close();
-  return {
-    ms,
-    sequences_per_second: perSecond(ms),
-    peak_rss_mb_8x64: rounded(memory[0]!, 0),
-    peak_rss_mb: rounded(memory.at(-1)!, 0),
-  };
+  const [first, last] = [memory[0]!, memory.at(-1)!].map((mb) => rounded(mb, 0)) as [number, number];
+  return { ms, sequences_per_second: perSecond(ms), peak_rss_mb_8x64: first, peak_rss_mb: last };
 }
+
+/** Seconds of runs of 3 epochs in batches of 8, from the mean of a sample of their own batches. */
+async function wholeRuns(step: Step, _pool: GradientPool, config: DebertaConfig): Promise<object> {
+  const seconds: Record<string, number> = {};
+  const plan = { seed: SEED, batchSize: 8 };
+  for (const corrections of [100, 1000, 10_000]) {
+    const rows = examplesOf(
+      Array.from({ length: corrections }, (_, i) => lengthOf((i + 0.5) / corrections)),
+      config,
+    );
+    const batches = epochBatches(
+      rows.map(({ ids }) => ids.length),
+      plan,
+      0,
+    ).slice(0, SAMPLED_STEPS);
+    let next = 0;
+    const times = await timed(
+      () => step(batches[next++ % batches.length]!.map((row) => rows[row]!)),
+      batches.length,
+      1,
+    );
+    const mean = times.reduce((sum, t) => sum + t, 0) / times.length;
+    seconds[corrections] = rounded((mean / 1000) * EPOCHS * batchesPerEpoch(corrections, plan));
+  }
+  return { epochs: EPOCHS, batch_size: plan.batchSize, sampled_steps: SAMPLED_STEPS, seconds_by_corrections: seconds };
+}
+
+/** Tokens of a pair of Evidence Inference (the deciles of 1,684 of them) at a quantile. */
+function lengthOf(quantile: number): number {
+  const place = quantile * (LENGTH_DECILES.length - 1);
+  const [below, above] = [LENGTH_DECILES[Math.floor(place)]!, LENGTH_DECILES[Math.ceil(place)]!];
+  return Math.round(below + (place % 1) * (above - below));
+}
+
+const examplesOf = (lengths: readonly number[], { vocabSize, id2label }: DebertaConfig): Example[] =>
+  lengths.map((tokens, i) => ({ ids: idsOf(tokens, vocabSize), target: oneHot(i % id2label.length, id2label.length) }));
 
 const perSecond = (ms: Rows): Rows =>
   Object.fromEntries(
     SHAPES.map(([rows, tokens]) => [`${rows}x${tokens}`, rounded((1000 * rows) / ms[`${rows}x${tokens}`]!)]),
   );
-
-/** Median milliseconds of a whole step: gradient, clipping, AdamW. */
-async function stepMs(
-  { checkpoint, plan }: TrainingOptions,
-  gradient: Gradient,
-  rows: number,
-  tokens: number,
-): Promise<number> {
-  const { config } = checkpoint;
-  const labels = config.id2label.length;
-  const head = { weight: new Float32Array(labels * config.hiddenSize), bias: new Float32Array(labels) };
-  const parameters = initialParameters(parameterLayout(config, plan), head, 42);
-  const state = adamWState(parameters.length);
-  const batch = Array.from({ length: rows }, (_, i) => ({
-    ids: idsOf(tokens, config.vocabSize),
-    target: oneHot(i % labels, labels),
-  }));
-  const step = async (): Promise<void> => {
-    const { gradient: slope } = await gradient(parameters, batch, state.step);
-    clipNorm(slope, CLIP);
-    adamWStep(parameters, slope, state, RATE);
-  };
-  return median(await timed(step, REPETITIONS));
-}
 
 interface Peers {
   readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads: number };

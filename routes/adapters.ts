@@ -14,6 +14,7 @@ import {
 } from '../schemas/adapters.js';
 import { Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
+import { entityTag } from '../src/etag.js';
 import type { AdapterItem, HistoryItem, Page, Registry } from '../src/registry.js';
 import { importAdapter } from './adapter-import.js';
 import { readNumbers } from './wire/query.js';
@@ -138,7 +139,7 @@ const moveAlias: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { regi
       const { reason = null, force = false } = body;
       const request = { reason, force, ifMatch: headers['if-match'], actor: ANYBODY };
       const adapter = await registry.promote(params.id, request);
-      reply.header('etag', registry.etag());
+      reply.header('etag', entityTag(adapter.digest));
       return toAdapter(adapter);
     },
   );
@@ -161,7 +162,7 @@ const moveAlias: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { regi
     async ({ headers, body }, reply): Promise<ActiveAdapter> => {
       const request = { reason: body.reason ?? null, ifMatch: headers['if-match'], actor: ANYBODY };
       const adapter = await registry.rollback(request);
-      reply.header('etag', registry.etag());
+      reply.header('etag', entityTag(adapter?.digest ?? null));
       return { adapter: adapter && toAdapter(adapter) };
     },
   );

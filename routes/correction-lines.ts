@@ -7,6 +7,7 @@ import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import type { Corrections, Item } from '../src/correct.js';
 import { Problem } from '../src/errors.js';
 import { importLines } from '../src/import-corrections.js';
+import { LONGEST_BODY_MS } from './wire/body-time.js';
 import { readItem, toItem } from './correction-items.js';
 
 export interface CorrectionLinesOptions {
@@ -18,9 +19,6 @@ export interface CorrectionLinesOptions {
 
 const LINES = 'application/x-ndjson';
 const LINE_TYPES = [LINES, 'application/jsonl'];
-
-/** A large import takes longer to send than any other request may. */
-const IMPORT_TIMEOUT_MS = 60 * 60 * 1000;
 
 const LINE = Ref(CorrectionLine);
 
@@ -54,7 +52,7 @@ export const correctionLines: FastifyPluginAsyncTypebox<CorrectionLinesOptions> 
   app.post(
     '/corrections/import',
     {
-      config: { bodyTimeoutMs: IMPORT_TIMEOUT_MS },
+      config: { bodyTimeoutMs: LONGEST_BODY_MS },
       schema: {
         operationId: 'importCorrections',
         summary: 'Store corrections from JSON Lines',

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { routes, type RouteOptions } from '../routes/index.js';
 import { readJsonBodies } from '../routes/wire/body.js';
+import { boundBodies, LONGEST_BODY_MS } from '../routes/wire/body-time.js';
 import { closeGently } from '../routes/wire/closing.js';
 import { answerClientError, answerProblem } from '../routes/wire/failure.js';
 import { components } from '../schemas/index.js';
@@ -32,6 +33,7 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
     throw new Problem('not-found', 'there is nothing at this path');
   });
   readJsonBodies(app);
+  boundBodies(app, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
   for (const component of components) app.addSchema(component);
   const closing = closeGently(app, options.closeGraceMs ?? 5_000);
   observe(app, dependencies.metrics);
@@ -40,15 +42,18 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
   return app;
 }
 
-function serverOptions({ logger, requestTimeoutMs = 30_000, keepAliveTimeoutMs = 72_000 }: AppOptions) {
+const REQUEST_TIMEOUT_MS = 30_000;
+
+function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliveTimeoutMs = 72_000 }: AppOptions) {
   return {
     logger: logger ?? false,
     // Fastify's own request lines hold the query string, and queries hold texts.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.body_bytes,
-    requestTimeout: requestTimeoutMs,
+    // The server's own limit holds for every route, so it is that of the slowest; boundBodies keeps the others shorter.
+    requestTimeout: LONGEST_BODY_MS,
     keepAliveTimeout: keepAliveTimeoutMs,
-    // requestTimeout alone is looked at every 30 s and does not bound the headers.
+    // requestTimeout alone does not bound the headers, and is looked at every 30 s.
     http: {
       headersTimeout: Math.min(10_000, requestTimeoutMs),
       connectionsCheckingInterval: Math.min(1_000, requestTimeoutMs),

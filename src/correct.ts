@@ -4,7 +4,9 @@ import { type CorrectionInput, formOf, inputFault, itemError } from './db/correc
 import { findJudgements, judgementOf } from './db/correction-lookup.js';
 import type { Correction, ItemError } from './db/correction-rows.js';
 import { findAnswer, type IdempotentRequest } from './db/idempotency.js';
-import type { Draft, Original, Outcome, StoreResult } from './db/store-corrections.js';
+import type { Draft, Original } from './db/correction-draft.js';
+import type { Outcome } from './db/correction-ledger.js';
+import type { StoreResult } from './db/store-corrections.js';
 import { Problem } from './errors.js';
 import type { Judge, JudgeAnswer, Judgement } from './judge.js';
 import { LIMITS } from './limits.js';
@@ -137,7 +139,7 @@ async function store(parts: CorrectionsParts, items: readonly Item[], options: S
     return { id: parts.newId(), created_at, input: item, judged: original };
   });
   const { key_id, request, rows } = options;
-  return await parts.database.run('storeCorrections', { items: drafts, key_id, request, rows });
+  return await parts.database.run('storeCorrections', { items: drafts, key_id, request, rows, at: created_at });
 }
 
 type Judged = Map<number, Original | { readonly error: ItemError }>;

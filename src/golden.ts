@@ -63,8 +63,9 @@ export async function golden(directory: string): Promise<GoldenReport> {
   if (reference.cases.length === 0) throw new Error(`${path.join(directory, 'reference.json')} has no cases`);
   const checkpoint = await openCheckpoint(path.join(directory, 'checkpoint'));
   const logits = await worst(checkpoint, null, {}, reference.cases, (c) => c.logits);
+  if (!needsAdapter(reference)) return { logits };
   const adapter = await readAdapter(checkpoint, path.join(directory, 'adapter'));
-  if (!adapter) return { logits };
+  if (!adapter) throw new Error(`${path.join(directory, 'adapter')} is missing, but reference.json tells its answers`);
   const after = await readAdapter(checkpoint, path.join(directory, 'adapter-after-trajectory'));
   return {
     logits,
@@ -76,6 +77,9 @@ export async function golden(directory: string): Promise<GoldenReport> {
 /** NaN is beyond every limit. */
 export const withinLimits = (report: GoldenReport): boolean =>
   Object.entries(report).every(([key, difference]) => difference <= GOLDEN_LIMITS[key as keyof GoldenReport]);
+
+const needsAdapter = ({ cases, gradient, trajectory }: Reference): boolean =>
+  gradient !== undefined || trajectory !== undefined || cases.some((c) => c.adapter_logits);
 
 async function readAdapter({ config }: Checkpoint, folder: string): Promise<Adapter | null> {
   if (!existsSync(folder)) return null;

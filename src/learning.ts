@@ -104,7 +104,7 @@ function trainingDoors(parts: LearningParts, { comparisons }: Adapters): Trainin
       const settings = { ...recipe, base_model_name_or_path: base.name };
       const files = writeAdapter(adapter.modules, adapter.head, settings);
       const registryParts = { dataDir: parts.config.dataDir, database, base, newId, now };
-      return (await registerAdapter(registryParts, { ...files, origin: 'trained', run_id })).adapter;
+      return registerAdapter(registryParts, { ...files, origin: 'trained', run_id });
     },
     compare: async ({ adapter_id, run_id }) => {
       const { id } = await comparisons.start({ old: 'active', new: adapter_id, run_id });

@@ -108,13 +108,13 @@ async function sift(
   return sifted;
 }
 
-/** Rows by group, counted by what is to be balanced: each label, among corrections and among confirmations. */
+/** Rows by group, counted by what is to be balanced: labels, labels of corrections and of confirmations, and all. */
 function groupsOf(candidates: readonly Candidate[]): Group[] {
   const groups = new Map<string, Record<string, number>>();
   for (const { group_key, kind, correct_label } of candidates) {
     const strata = groups.get(group_key) ?? {};
-    const stratum = `${kind}:${correct_label}`;
-    strata[stratum] = (strata[stratum] ?? 0) + 1;
+    for (const stratum of ['all', correct_label, `${kind}:${correct_label}`])
+      strata[stratum] = (strata[stratum] ?? 0) + 1;
     groups.set(group_key, strata);
   }
   return [...groups].map(([key, strata]) => ({ key, strata }));

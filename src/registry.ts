@@ -1,5 +1,5 @@
 /** The adapters of a running service: taken in, listed, handed out, held in the engine, and one of them active. */
-import { type AdapterRow, getAdapter, loadAdapter, registerAdapter, type RegistryParts } from '../adapters/registry.js';
+import { addAdapter, type AdapterRow, getAdapter, loadAdapter, type RegistryParts } from '../adapters/registry.js';
 import { AdapterError, type AdapterFiles } from '../adapters/format.js';
 import { type FileName, openStored, type StoredFile, sweepLeftOvers } from '../adapters/store.js';
 import { listMoves } from './db/adapter-alias.js';
@@ -133,7 +133,7 @@ function writing(parts: OpenRegistryParts, promotion: OpenedPromotion) {
   const item = (row: AdapterRow): AdapterItem => itemOf(parts, promotion, row);
   return {
     async import(files: AdapterFiles) {
-      const { adapter, created } = await registerAdapter(parts, { ...files, origin: 'imported', run_id: null }).catch(
+      const { adapter, created } = await addAdapter(parts, { ...files, origin: 'imported', run_id: null }).catch(
         (error: unknown) => {
           throw error instanceof AdapterError ? misfit(error) : error;
         },

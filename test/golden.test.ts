@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { GOLDEN_LIMITS, golden, withinLimits } from '../src/golden.js';
@@ -99,4 +99,10 @@ t.test('a folder without cases proves nothing and is refused', async (t) => {
   const folder = copyOf(t, 'short-buckets');
   writeFileSync(path.join(folder, 'reference.json'), '{"cases":[]}');
   await t.rejects(golden(folder), { message: /reference\.json has no cases/ });
+});
+
+t.test('a folder that tells an adapter’s answers and lacks the adapter is refused', async (t) => {
+  const folder = copyOf(t, 'short-buckets');
+  rmSync(path.join(folder, 'adapter'), { recursive: true });
+  await t.rejects(golden(folder), { message: /adapter is missing/ });
 });

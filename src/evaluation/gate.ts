@@ -138,7 +138,7 @@ function accuracyRule(set: 'union' | 'confirmations', sets: Sets<SetCounts>, { l
   return {
     name: `${set}_accuracy`,
     set,
-    statement: `on ${of}, 100 × (correct with the new − with the old) ≥ −${loss_percent} × rows`,
+    statement: `on ${of}, at most ${loss_percent} % of the rows lost net: 100 × (new − old correct) ≥ −${loss_percent} × rows`,
     value: 100 * (new_correct - old_correct),
     limit: n === 0 ? 0 : -loss_percent * n,
     ...passes(holdsAccuracy(sets[set], loss_percent)),

@@ -1,6 +1,6 @@
 /** Whether two classifiers differ on the same rows: only rows on which one is right and the other wrong can tell. */
 
-/** ln of the binomial coefficient's terms, summed: Σ_{i ≤ k} C(m, i) · 2^-m. */
+/** Σ_{i ≤ k} C(m, i) · 2^-m, each term by its logarithm, so that large counts neither overflow nor vanish. */
 function halfTail(k: number, m: number): number {
   let term = -m * Math.LN2;
   let sum = Math.exp(term);
@@ -17,12 +17,12 @@ function halfTail(k: number, m: number): number {
  */
 export const exactP = (b: number, c: number): number => Math.min(1, 2 * halfTail(Math.min(b, c), b + c));
 
-/** How far more rows are looked for: beyond so many times as many the answer is "very many". */
-const MOST_TIMES = 1024;
+/** Discordant rows beyond which no number is named any more. */
+const MOST_DISCORDANT = 100_000;
 
 /**
  * About how many times as many rows make `fixed` against `broken` significant at `alpha` when the rates stay as they are;
- * null when they do not differ that way, or not within 1,024 times as many. Broken rows are rounded up and fixed ones down.
+ * null when they do not differ that way, or not within 100,000 such rows. Broken rows are rounded up and fixed ones down.
  */
 export function timesUntilSignificant(fixed: number, broken: number, alpha: number): number | null {
   const significant = (times: number): boolean => {
@@ -31,7 +31,8 @@ export function timesUntilSignificant(fixed: number, broken: number, alpha: numb
   };
   if (fixed <= broken) return null;
   let high = 1;
-  while (!significant(high)) if ((high *= 2) > MOST_TIMES) return null;
+  while (!significant(high)) if ((high *= 2) * (fixed + broken) > MOST_DISCORDANT) return null;
+  if (high === 1) return 1;
   let low = high / 2;
   while (high - low > 0.01) {
     const middle = (low + high) / 2;

@@ -84,7 +84,9 @@ export interface EvaluationOptions {
 }
 
 /** Every number of the comparison. The same rows, options and seed give the same report. */
-export async function evaluate(rows: readonly JudgedRow[], options: EvaluationOptions): Promise<Evaluation> {
+export async function evaluate(judged: readonly JudgedRow[], options: EvaluationOptions): Promise<Evaluation> {
+  // In one order, so that sums of fractions do not depend on the order they came in.
+  const rows = judged.toSorted((a, b) => (a.correction_id < b.correction_id ? -1 : 1));
   const of = (kind: JudgedRow['kind']): JudgedRow[] => rows.filter((row) => row.kind === kind);
   const sets: Sets<SetReport> = {
     corrections: await setReport(of('correction'), options),
@@ -139,7 +141,7 @@ async function setReport(
   return { ...report, difference: { ...difference, lower_limit } };
 }
 
-/** In the order of the groups' keys, so that the order of the rows changes nothing. */
+/** In the order of the groups' keys: the draws of a seed are the same whatever the rows' ids are. */
 function clustersOf(rows: readonly JudgedRow[]): Cluster[] {
   const clusters = new Map<string, Cluster>();
   for (const row of rows) {

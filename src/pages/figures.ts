@@ -41,7 +41,7 @@ const fixed = (value: number): string => value.toFixed(2);
 export function reliabilityDiagram(bins: readonly ReliabilityBin[], which: Which): Markup {
   const most = Math.max(1, ...bins.map(({ n }) => n));
   const label = `Accuracy by confidence, ${which} adapter`;
-  return markup`<svg viewBox="0 0 ${LEFT + SIZE + 8} ${TOP + SIZE + MASS + 44}" role="img" aria-label="${label}">
+  return markup`<svg class="square" viewBox="0 0 ${LEFT + SIZE + 8} ${TOP + SIZE + MASS + 44}" role="img" aria-label="${label}">
 ${[0, 0.25, 0.5, 0.75, 1].map(gridLine)}
 ${bins.map((bin) => reliabilityBar(bin, which, most))}
 <line class="ideal" x1="${LEFT}" y1="${TOP + SIZE}" x2="${LEFT + SIZE}" y2="${TOP}"/>

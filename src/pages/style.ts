@@ -41,6 +41,7 @@ code { font: .85em ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", 
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .94rem; }
 th, td { text-align: left; padding: .5rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; color: var(--soft); font-size: .82rem; }
+th.pair { text-align: center; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 tbody th { color: var(--ink); font-size: .94rem; font-weight: 500; }
 tr:last-child > * { border-bottom: 0; }
@@ -53,6 +54,7 @@ tr { break-inside: avoid; }
 ${[1, 2, 3, 4, 5, 6].map((step) => `.hit.h${step} { background: rgba(var(--heat), ${(step * 0.09).toFixed(2)}); } .miss.h${step} { background: rgba(var(--heat-bad), ${(step * 0.09).toFixed(2)}); }`).join('\n')}
 figure { margin: 0; }
 figcaption { font-size: .85rem; margin-top: .4rem; }
+.card > svg.square { max-width: 23rem; margin: 0 auto; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg text { fill: var(--soft); font-size: 11px; font-family: inherit; font-variant-numeric: tabular-nums; }
 .axis { stroke: var(--line); stroke-width: 1; } .ideal { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 4 4; fill: none; }
@@ -67,7 +69,8 @@ svg text { fill: var(--soft); font-size: 11px; font-family: inherit; font-varian
 .answers { display: flex; flex-wrap: wrap; gap: .4rem .9rem; align-items: baseline; font-size: .92rem; padding-top: .6rem; border-top: 1px solid var(--line); }
 details { margin: .8rem 0; } summary { cursor: pointer; color: var(--new); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.2rem; font-size: .92rem; } dt { color: var(--soft); } dd { margin: 0; }
-@media (max-width: 40rem) { main { padding: 1.4rem 1rem 3rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
+dl.facts { font-size: .88rem; gap: .15rem .9rem; margin: .6rem 0 0; font-variant-numeric: tabular-nums; }
+@media (max-width: 40rem) { main { padding: 1.4rem 1rem 3rem; } .card { padding: .9rem .8rem; } th, td { padding: .45rem .35rem; font-size: .85rem; } tbody th { font-size: .85rem; } dl:not(.facts) { grid-template-columns: 1fr; gap: 0; } dl:not(.facts) dd { margin-bottom: .5rem; } }
 @media print {
   :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --wash: #f2f2f2; --old: #8a6d1f; --new: #1f5fa8; --good: #17703f; --bad: #b3261e; --open: #8a5a00; --good-wash: #e3f3ea; --bad-wash: #fbe6e4; --open-wash: #fbf0da; --heat: 31, 95, 168; --heat-bad: 179, 38, 30; }
   body { font-size: 10.5pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -47,9 +47,13 @@ const microBatch = (batch: readonly Example[], places: readonly number[]): Micro
 
 /** The whole batch's mean loss and gradient, from its micro-batches' results in their order. */
 export function summed(results: readonly MicroResult[]): MicroResult {
-  const sum = new Float64Array(results[0]!.gradient.length);
-  for (const { gradient } of results) for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + gradient[i]!;
-  return { loss: results.reduce((total, { loss }) => total + loss, 0), gradient: Float32Array.from(sum) };
+  const gradient = new Float32Array(results[0]!.gradient.length);
+  for (let i = 0; i < gradient.length; i++) {
+    let sum = 0;
+    for (const part of results) sum += part.gradient[i]!;
+    gradient[i] = sum;
+  }
+  return { loss: results.reduce((sum, { loss }) => sum + loss, 0), gradient };
 }
 
 /** The target of a row with one right label out of `labels`. */

@@ -50,9 +50,9 @@ export function adamWStep(
 }
 
 /** Scales `gradient` down to a Euclidean norm of at most `limit`, as torch's clip_grad_norm_; the norm it had. */
-export function clipNorm(gradient: Float32Array | Float64Array, limit: number): number {
+export function clipNorm(gradient: Float32Array, limit: number): number {
   let squares = 0;
-  for (const g of gradient) squares += g * g;
+  for (let i = 0; i < gradient.length; i++) squares += gradient[i]! ** 2;
   const norm = Math.sqrt(squares);
   const factor = limit / (norm + 1e-6);
   if (factor < 1) for (let i = 0; i < gradient.length; i++) gradient[i] = gradient[i]! * factor;

@@ -82,5 +82,7 @@ function collected(
 const isLoraB = ({ name }: ParameterTensor): boolean => name.endsWith('lora_B');
 
 function unpadColumns(from: Float32Array, width: number, to: Float32Array, { rank, scale }: LoraPlan): void {
-  for (let i = 0; i < to.length; i++) to[i] = scale * from[Math.floor(i / rank) * width + (i % rank)]!;
+  for (let row = 0; row * rank < to.length; row++) {
+    for (let r = 0; r < rank; r++) to[row * rank + r] = scale * from[row * width + r]!;
+  }
 }

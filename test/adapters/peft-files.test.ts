@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   AdapterError,
   type AdapterFiles,

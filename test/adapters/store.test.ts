@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { type AdapterFiles, parseAdapter } from '../../adapters/format.js';
-import { getAdapter, loadAdapter, registerAdapter, type RegistryParts } from '../../adapters/registry.js';
+import { addAdapter, getAdapter, loadAdapter, registerAdapter, type RegistryParts } from '../../adapters/registry.js';
 import { directoryOf, FILE_NAMES, fileOf, openStored, sweepLeftOvers } from '../../adapters/store.js';
 import { randomAdapter } from '../support/adapter-files.js';
 import { bundled, openParts } from '../support/registry.js';
@@ -17,7 +17,7 @@ const { digest } = parseAdapter(files.config, files.weights, bundled.config);
 const reworded = randomAdapter(bundled.config, { seed: 1, settings: { lora_dropout: 0 } });
 
 const register = (parts: RegistryParts, { config, weights }: AdapterFiles) =>
-  registerAdapter(parts, { config, weights, origin: 'trained', run_id: 'run-1' });
+  addAdapter(parts, { config, weights, origin: 'trained', run_id: 'run-1' });
 
 t.test('an adapter is stored by its digest, with the next version of its base', async (t) => {
   const parts = await openParts(t);
@@ -50,7 +50,8 @@ t.test('the same adapter again is the one that is there', async (t) => {
   const first = await register(parts, files);
   for (const again of [files, reworded]) {
     t.strictSame(await register(parts, again), { adapter: first.adapter, created: false });
-    t.resolves(loadAdapter(parts, first.adapter));
+    await t.resolves(loadAdapter(parts, first.adapter));
+    t.strictSame(await registerAdapter(parts, { ...again, origin: 'trained', run_id: 'run-2' }), first.adapter);
   }
 });
 
@@ -86,9 +87,9 @@ function flip(file: string, at: number): void {
 }
 
 t.test('a file that differs is not loaded nor handed out, and mended by the same adapter again', async (t) => {
+  const parts = await openParts(t);
+  const { adapter } = await register(parts, files);
   for (const [name, damage, message] of DAMAGE) {
-    const parts = await openParts(t, t.testdir({ [name.replaceAll(' ', '-')]: {} }));
-    const { adapter } = await register(parts, files);
     damage(directoryOf(parts.dataDir, digest));
     await t.rejects(loadAdapter(parts, adapter), { code: 'conflict', message }, name);
     const reads = FILE_NAMES.map((file) =>
@@ -99,20 +100,27 @@ t.test('a file that differs is not loaded nor handed out, and mended by the same
       name,
     );
     t.strictSame(await register(parts, files), { adapter, created: false }, name);
-    t.resolves(loadAdapter(parts, adapter), name);
+    await t.resolves(loadAdapter(parts, adapter), name);
   }
 });
 
+const LEFT: ((whole: AdapterFiles, seed: number) => AdapterFiles)[] = [
+  (whole) => whole,
+  (_whole, seed) => randomAdapter(bundled.config, { seed, settings: { lora_dropout: 0 } }),
+  (whole) => ({ ...whole, weights: whole.weights.slice(0, 500) }),
+];
+
 t.test('files that a crash left without a row are taken over or replaced', async (t) => {
-  for (const left of [files, reworded, { ...files, weights: files.weights.slice(0, 500) }]) {
-    const parts = await openParts(t, t.testdir());
-    const directory = directoryOf(parts.dataDir, digest);
+  const parts = await openParts(t);
+  for (const [seed, change] of LEFT.entries()) {
+    const whole = randomAdapter(bundled.config, { seed: seed + 1 });
+    const directory = directoryOf(parts.dataDir, parseAdapter(whole.config, whole.weights, bundled.config).digest);
+    const left = change(whole, seed + 1);
     mkdirSync(directory, { recursive: true });
     writeFileSync(path.join(directory, FILE_NAMES[0]), left.config);
     writeFileSync(path.join(directory, FILE_NAMES[1]), left.weights);
-    const { adapter } = await register(parts, files);
+    const { adapter } = await register(parts, whole);
     await t.resolves(loadAdapter(parts, adapter));
-    await parts.database.close();
   }
 });
 

@@ -235,7 +235,7 @@ const PARENT = fileURLToPath(new URL('../support/engine-parent.js', import.meta.
 async function started(t: Test, command: string, ...args: string[]): Promise<{ parent: ChildProcess; told: Told }> {
   const parent = spawn(command, [...args, PARENT, TINY], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.teardown(() => parent.kill('SIGKILL'));
-  const [line] = (await once(parent.stdout!, 'data')) as [Buffer];
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
   return { parent, told: JSON.parse(line.toString()) as Told };
 }
 

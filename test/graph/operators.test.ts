@@ -1,7 +1,7 @@
 /** Every operator: its shape rule and its written attributes against what onnxruntime computes. */
 import t, { type Test } from 'tap';
-import { apply, floats as constantFloats, input } from '../../src/graph/build.js';
-import { type DimLike, add, dim, evaluate, mul, shape } from '../../src/graph/dims.js';
+import { apply, floats as constantFloats, input, multiply, standardised } from '../../src/graph/build.js';
+import { type DimLike, add, dim, evaluate, mul, sameShape, shape } from '../../src/graph/dims.js';
 import { OPERATORS, type OpAttributes, type OpName, broadcast } from '../../src/graph/operators.js';
 import type { DType } from '../../src/graph/value.js';
 import {
@@ -12,6 +12,7 @@ import {
   build,
   difference,
   elements,
+  erf,
   gelu,
   total,
 } from '../support/array.js';
@@ -96,6 +97,9 @@ function gemmCase(
   };
 }
 
+const summed = (x: NdArray, axis: number): NdArray =>
+  build(x.dims.toSpliced(axis, 1), (i) => total(x.dims[axis]!, (k) => at(x, i.toSpliced(axis, 0, k))));
+
 const rowOf = (x: NdArray, i: readonly number[]): number[] =>
   Array.from({ length: x.dims.at(-1)! }, (_, k) => at(x, [...i.slice(0, -1), k]));
 
@@ -106,6 +110,33 @@ const CASES: { readonly [K in OpName]?: readonly Case<K>[] } = {
     [given(B, 1, L), given(M, 1)],
     [given(L), given()],
   ].map((inputs) => ({ inputs, attributes: {}, expected: elementwise((a, b) => a + b) })),
+  LogSoftmax: [
+    {
+      inputs: [given(B, M, L)],
+      attributes: { axis: -1 },
+      expected: ([x]) =>
+        build(x!.dims, (i) => at(x!, i) - Math.log(total(x!.dims.at(-1)!, (k) => Math.exp(rowOf(x!, i)[k]!)))),
+    },
+  ],
+  Pad: [
+    {
+      inputs: [given(B, L, 2)],
+      attributes: { axis: 1, before: dim(M), after: add(B, -1) },
+      expected: ([x], s) =>
+        build([s.B, s.L + s.M + s.B - 1, 2], ([i, j, k]) =>
+          j! < s.M || j! >= s.M + s.L ? 0 : at(x!, [i!, j! - s.M, k!]),
+        ),
+    },
+    {
+      inputs: [given(3)],
+      attributes: { axis: 0, before: dim(0), after: dim(2) },
+      expected: ([x]) => build([5], ([i]) => (i! < 3 ? at(x!, [i!]) : 0)),
+    },
+  ],
+  Sub: [
+    [given(B, L), given(B, L)],
+    [given(B, L), given(B, 1)],
+  ].map((inputs) => ({ inputs, attributes: {}, expected: elementwise((a, b) => a - b) })),
   Mul: [
     [given(B, L), given(B, L)],
     [given(mul(L, B), M), given(mul(L, B), 1)],
@@ -119,6 +150,20 @@ const CASES: { readonly [K in OpName]?: readonly Case<K>[] } = {
       expected: ([x]) => build(x!.dims, (i) => Math.trunc(at(x!, i))),
     },
     { inputs: [{ dims: [B], dtype: 'int32', below: M }], attributes: { to: 'int64' }, expected: ([x]) => x! },
+  ],
+  Erf: [{ inputs: [given(B, L)], attributes: {}, expected: ([x]) => build(x!.dims, (i) => erf(at(x!, i))) }],
+  Exp: [{ inputs: [given(B, L)], attributes: {}, expected: ([x]) => build(x!.dims, (i) => Math.exp(at(x!, i))) }],
+  Expand: [
+    {
+      inputs: [given(B, 1)],
+      attributes: { to: shape(L, B, M) },
+      expected: ([x], s) => build([s.L, s.B, s.M], (i) => broadcastAt(x!, i)),
+    },
+    {
+      inputs: [given()],
+      attributes: { to: shape(2, B) },
+      expected: ([x], s) => build([2, s.B], (i) => broadcastAt(x!, i)),
+    },
   ],
   FusedMatMul: [
     matmulCase([B, L], [L, M], {}),
@@ -164,12 +209,18 @@ const CASES: { readonly [K in OpName]?: readonly Case<K>[] } = {
         }),
     },
   ],
-  ReduceSum: [0, 1, 2].map((axis) => ({
-    inputs: [given(B, L, M)],
-    attributes: { axis },
-    expected: ([x]: readonly NdArray[]) =>
-      build(x!.dims.toSpliced(axis, 1), (i) => total(x!.dims[axis]!, (k) => at(x!, i.toSpliced(axis, 0, k)))),
-  })),
+  ReduceSum: [0, 1, 2].flatMap((axis) => [
+    {
+      inputs: [given(B, L, M)],
+      attributes: { axis },
+      expected: ([x]: readonly NdArray[]) => summed(x!, axis),
+    },
+    {
+      inputs: [given(B, L, M)],
+      attributes: { axis, keepdims: 1 as const },
+      expected: ([x]: readonly NdArray[]) => ({ dims: x!.dims.with(axis, 1), data: summed(x!, axis).data }),
+    },
+  ]),
   Reshape: [
     {
       inputs: [given(mul(L, B), 6)],
@@ -331,6 +382,18 @@ const MISFITS: [string, () => unknown, RegExp][] = [
     () => apply('LayerNormalization', [f('B', 4), f(4), f(3)], { axis: -1, epsilon: 1 }),
     /LayerNormalization/,
   ],
+  [
+    'a padded axis that is none',
+    () => apply('Pad', [f(2)], { axis: 1, before: dim(0), after: dim(1) }),
+    /Pad: \[2\] has no axis 1/,
+  ],
+  [
+    'an expansion to another size',
+    () => apply('Expand', [f(2)], { to: shape(3) }),
+    /broadcast: \[2\] does not fit \[3\]/,
+  ],
+  ['an expansion to less', () => apply('Expand', [f(2, 3)], { to: shape(3) }), /Expand: \[2, 3\] does not fit \[3\]/],
+  ['a difference of types', () => apply('Sub', [f(2), x('int32', 2)], {}), /Sub: float32 does not fit int32/],
   ['a sum over no axis', () => apply('ReduceSum', [f(2)], { axis: 1 }), /ReduceSum: \[2\] has no axis 1/],
   [
     'another number of elements',
@@ -377,4 +440,17 @@ t.test('a constant of other dimensions is another constant', async (t) => {
   const column = apply('Add', [row, constantFloats([1, 2], [2, 1])], {});
   const { y } = await runGraph({ y: column }, { x: { dtype: 'float32', dims: [2, 2], data: [0, 0, 0, 0] } });
   t.strictSame(y!.data, [2, 3, 3, 4]);
+});
+
+t.test('LayerNormalization tells the statistics of each row', async (t) => {
+  const { standard, inverseDeviation } = standardised(f('B', 4), 0.5);
+  t.ok(sameShape(inverseDeviation.shape, shape('B', 1)));
+  const values = { dtype: 'float32' as const, dims: [2, 4], data: [1, 2, 3, 6, -1, -1, -1, -1] };
+  const feeds = { x: values };
+  const { y } = await runGraph({ y: multiply(standard, inverseDeviation) }, feeds, { B: 2 });
+  const rows = build([2, 4], (i) => {
+    const [mean, variance] = i[0] === 0 ? [3, 3.5] : [-1, 0];
+    return (at(values, i) - mean) / (variance + 0.5);
+  });
+  t.ok(difference(y!.data, rows.data) < 1e-5);
 });

@@ -1,12 +1,15 @@
 /** The app with corrections over a real database file and the stand-in judge, which records into it. */
 import type { Test } from 'tap';
+import type { Correction, CorrectionList, CorrectionResults } from '../../schemas/corrections.js';
 import { openCorrections } from '../../src/corrections.js';
 import type { Database } from '../../src/db/database.js';
-import { openFor } from '../db/fixtures/open.js';
-import { post, type Served, serve, type Setup } from './serve.js';
+import { fileIn, openFor } from '../db/fixtures/open.js';
+import { type Answered, get, post, type Served, serve, type Setup } from './serve.js';
 
 export interface Learning extends Served {
   readonly database: Database;
+  /** Its SQLite file. */
+  readonly file: string;
   /** Milliseconds; moved by hand. */
   readonly clock: { now: number };
   /** Corrections that count as trained on. */
@@ -22,7 +25,8 @@ export function ids(): () => string {
 }
 
 export async function learn(t: Test, setup: Setup = {}): Promise<Learning> {
-  const database = await openFor(t);
+  const file = fileIn(t);
+  const database = await openFor(t, file);
   const clock = { now: Date.UTC(2026, 0, 3) };
   const trained = new Set<string>();
   const told = { times: 0 };
@@ -36,7 +40,7 @@ export async function learn(t: Test, setup: Setup = {}): Promise<Learning> {
     },
     ...setup,
   });
-  return { ...served, database, clock, trained, told };
+  return { ...served, database, file, clock, trained, told };
 }
 
 export interface JudgedPair {
@@ -52,5 +56,18 @@ export async function judged(url: string, pairs: readonly object[]): Promise<Jud
   return (body as { results: JudgedPair[] }).results;
 }
 
-/** A label that differs from this one. */
-export const other = (label: string): string => (label === 'refutes' ? 'supports' : 'refutes');
+export const PAIR = { pair_id: 'c1', premise: 'A man plays.', nli_hypothesis: 'Someone plays.', page_id: 'p7' };
+
+/** In full, of a pair that nobody judged here. */
+export const CLAIM = {
+  premise: 'The drug helps.',
+  nli_hypothesis: 'It harms.',
+  original_label: 'supports',
+  original_confidence: 0.95,
+};
+
+export const row = ({ body }: Answered): Correction => body as Correction;
+export const results = ({ body }: Answered): CorrectionResults['results'] => (body as CorrectionResults).results;
+
+export const list = async (url: string, query = ''): Promise<CorrectionList> =>
+  (await get(`${url}/corrections${query}`)).body as CorrectionList;

@@ -27,6 +27,7 @@ export interface Setup {
   readonly registry?: Partial<Dependencies['registry']>;
   readonly training?: Partial<Dependencies['training']>;
   readonly comparisons?: Partial<Dependencies['comparisons']>;
+  readonly adapterBytes?: number;
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -138,7 +139,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       ...setup.comparisons,
     },
     registry: { ...noRegistry, ...setup.registry },
-    adapterBytes: 100_000,
+    adapterBytes: setup.adapterBytes ?? 100_000,
   };
 }
 

@@ -1,7 +1,7 @@
 /** The whole gradient, dropout included, against finite differences; and what must not change it. */
 import path from 'node:path';
 import t from 'tap';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { type DebertaConfig, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { LAYER_LINEARS, type LayerLinear } from '../../src/checkpoint/names.js';
 import { packageRoot } from '../../src/package.js';
 import { type Example, type MicroResult, microBatches, oneHot, summed } from '../../src/training/micro-batch.js';
@@ -19,9 +19,9 @@ interface Given {
   readonly dropout?: number;
 }
 
-function open({ linears, layers, dropout = 0.3 }: Given): Promise<TrainingSession> {
+function open({ linears, layers, dropout = 0.3 }: Given, of = checkpoint): Promise<TrainingSession> {
   const plan = { rank: 4, scale: 2, modules: lorasOf(config, linears, layers) };
-  return openTraining({ checkpoint, plan, dropout, seed: 1, threads: 1 });
+  return openTraining({ checkpoint: of, plan, dropout, seed: 1, threads: 1 });
 }
 
 const batch: Example[] = tokens(random, config.vocabSize, [5, 30, 12, 9, 21, 5]).map((ids, i) => ({
@@ -41,7 +41,12 @@ async function evaluate(
 }
 
 /** d loss along `direction`, by the central difference of fourth order. */
-async function slope(session: TrainingSession, at: Float32Array, direction: Float32Array): Promise<number> {
+async function slope(
+  session: TrainingSession,
+  at: Float32Array,
+  direction: Float32Array,
+  examples = batch,
+): Promise<number> {
   const h = 0.01;
   let sum = 0;
   for (const [steps, factor] of [
@@ -53,7 +58,7 @@ async function slope(session: TrainingSession, at: Float32Array, direction: Floa
     const { loss } = await evaluate(
       session,
       at.map((x, i) => x + steps * h * direction[i]!),
-      batch,
+      examples,
     );
     sum += (factor * loss) / (12 * h);
   }
@@ -87,6 +92,30 @@ for (const [title, given] of Object.entries(TARGETS)) {
       ); // uphill, where the slope is the gradient's norm
       const found = await slope(session, parameters, direction);
       t.ok(Math.abs(found - norm) < 2e-3 * norm + 2e-4, `${name}: ${norm} against ${found}`);
+    }
+  });
+}
+
+const CONFIGS: Record<string, Partial<DebertaConfig>> = {
+  'content to position alone': { p2c: false },
+  'position to content alone': { c2p: false },
+  'relative embeddings without a norm': { normaliseRelative: false },
+};
+
+for (const [title, changed] of Object.entries(CONFIGS)) {
+  t.test(`${title}, rows of one token among them: the gradient is the slope of the loss`, async (t) => {
+    const session = await open({ linears: LAYER_LINEARS }, { ...checkpoint, config: { ...config, ...changed } });
+    const parameters = floats(random, session.layout.length, 0.2);
+    for (const examples of [batch, [{ ids: Int32Array.of(5), target: oneHot(1, 3) }]]) {
+      const { gradient } = await evaluate(session, parameters, examples);
+      const norm = Math.sqrt(dot(gradient, gradient));
+      const found = await slope(
+        session,
+        parameters,
+        gradient.map((x) => x / norm),
+        examples,
+      );
+      t.ok(Math.abs(found - norm) < 2e-3 * norm, `${norm} against ${found}`);
     }
   });
 }

@@ -1,0 +1,95 @@
+import t from 'tap';
+import { HeldAdapters } from '../src/held-adapters.js';
+import type { Engine } from '../src/engine/engine.js';
+
+type Tensors = Parameters<Engine['hold']>[1];
+
+const TENSORS: Tensors = { modules: new Map(), head: { weight: new Float32Array(), bias: new Float32Array() } };
+
+/** An engine that only knows what it holds, and refuses to answer with anything else. */
+function setUp(most: number) {
+  const held = new Set<string>();
+  const loads: string[] = [];
+  const adapters = new HeldAdapters({
+    most,
+    load: async (digest) => {
+      loads.push(digest);
+      if (digest === 'broken') throw new Error('broken');
+      return TENSORS;
+    },
+    engine: {
+      hold: async (digest) => void held.add(digest),
+      forget: (digest) => void held.delete(digest),
+      classify: async (rows, { adapter = null } = {}) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (adapter !== null && !held.has(adapter)) throw new Error(`${adapter} is not held`);
+        return rows.map(() => Float32Array.of(1));
+      },
+    },
+  });
+  const judge = (adapter: string | null) => adapters.classify([Int32Array.of(1)], { adapter });
+  return { adapters, held, loads, judge };
+}
+
+t.test('an adapter is loaded at first need, and once for all who need it then', async (t) => {
+  const { loads, held, judge } = setUp(2);
+  await Promise.all([judge('a'), judge('a'), judge(null), judge('a')]);
+  await judge('a');
+  t.strictSame(loads, ['a']);
+  t.strictSame([...held], ['a']);
+});
+
+t.test('the least recently used goes first, the active one never', async (t) => {
+  const { adapters, held, judge } = setUp(2);
+  await judge('a');
+  adapters.pin('a');
+  for (const digest of ['b', 'c', 'b', 'd']) await judge(digest);
+  t.strictSame([...held].sort(), ['a', 'b', 'd']);
+});
+
+t.test('what was active is kept for a rollback', async (t) => {
+  const { adapters, held, judge } = setUp(2);
+  await judge('old');
+  adapters.pin('old');
+  await judge('x');
+  await judge('y');
+  await judge('new');
+  adapters.pin('new');
+  t.strictSame([...held].sort(), ['new', 'old', 'y']);
+});
+
+t.test('what is in use is not let go, and no more are taken then', async (t) => {
+  const { adapters, held, loads, judge } = setUp(1);
+  let release!: () => void;
+  const busy = adapters.use('a', () => new Promise<void>((resolve) => (release = resolve)));
+  await t.rejects(judge('b'), { code: 'queue-full', message: /at most 1/ });
+  await adapters.use('c', async () => t.strictSame([...held].sort(), ['a', 'c']), { always: true });
+  t.strictSame([...held], ['a'], 'only a promotion goes over the bound, and not for long');
+  release();
+  await busy;
+  await judge('b');
+  t.strictSame([...held], ['b']);
+  t.strictSame(loads, ['a', 'c', 'b']);
+});
+
+t.test('under any load every answer is by an adapter that is held', async (t) => {
+  const { adapters, held, judge } = setUp(3);
+  const names = Array.from({ length: 200 }, (_, i) => `adapter ${(i * i) % 7}`);
+  const outcomes = await Promise.allSettled(
+    names.map(async (name, i) => {
+      if (i % 10 === 0) await adapters.use(name, async () => adapters.pin(name), { always: true });
+      return judge(name);
+    }),
+  );
+  const faults = outcomes.flatMap((one) => (one.status === 'rejected' ? [(one.reason as { code?: string }).code] : []));
+  t.strictSame(new Set(faults), new Set(['queue-full']));
+  t.ok(faults.length < 150);
+  t.ok(held.size <= 4);
+});
+
+t.test('one that could not be loaded is tried again at the next need', async (t) => {
+  const { loads, judge } = setUp(1);
+  await t.rejects(judge('broken'), { message: 'broken' });
+  await t.rejects(judge('broken'), { message: 'broken' });
+  t.strictSame(loads, ['broken', 'broken']);
+});

@@ -16,7 +16,7 @@ export async function* exportCorrections(
   { signal }: CallOptions = {},
 ): AsyncGenerator<string, void, void> {
   const { data } = await api.GET('/corrections/export', { parseAs: 'stream', ...(signal && { signal }) });
-  if (data) yield* linesOf(data as ReadableStream<Uint8Array>);
+  if (data) yield* linesOf(data);
 }
 
 /** Stores corrections given as objects or as lines of JSON; each is stored or refused by itself, as the report tells. */

@@ -34,7 +34,7 @@ const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 const POLL_MS = 500;
 
-const ENDED: readonly string[] = ['succeeded', 'failed', 'cancelled'];
+const ENDED: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled']);
 
 /** What has happened in the run and what happens, to its end. A stream that breaks is taken up again where it broke. */
 export async function* events(
@@ -51,7 +51,7 @@ export async function* events(
         [last, failures] = [event.seq, 0];
         if (isEnd(event)) return;
       }
-      if (ENDED.includes((await getRun(api, runId, signal)).state)) return;
+      if (ENDED.has((await getRun(api, runId, signal)).state)) return;
     } catch (error) {
       signal?.throwIfAborted();
       if (!isPassing(error) || ++failures >= ATTEMPTS) throw error;
@@ -105,7 +105,7 @@ async function openStream(
     ...(signal && { signal }),
   });
   if (response.status === 204 || !data) return noEvents();
-  return eventsOf(data as ReadableStream<Uint8Array>);
+  return eventsOf(data);
 }
 
 async function* noEvents(): AsyncGenerator<ServerSentEvent> {}
@@ -116,7 +116,7 @@ const runEvent = ({ id, event, data }: ServerSentEvent): RunEvent => ({
   type: event,
 });
 
-const isEnd = ({ type, state }: RunEvent): boolean => type === 'state' && ENDED.includes(String(state));
+const isEnd = ({ type, state }: RunEvent): boolean => type === 'state' && ENDED.has(String(state));
 
 /** Broken connections and a service that is busy or starting again; a refusal would come again. */
 const isPassing = (error: unknown): boolean =>

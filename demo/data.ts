@@ -28,12 +28,18 @@ const WORDS: Readonly<Record<string, Label>> = {
   contradiction: 'refutes',
 };
 
-/** @param pages how many pages are reviewed, from the first on */
-export function readData(pages: number): DemoData {
+export interface Amount {
+  readonly reviewedPages: number;
+  readonly heldOutPages: number;
+  readonly sentences: number;
+}
+
+/** The first of each. */
+export function readData({ reviewedPages, heldOutPages, sentences }: Amount): DemoData {
   return {
-    reviewed: firstPages(readPairs('demo/data/reviewed.jsonl'), pages),
-    heldOut: readPairs('demo/data/held-out.jsonl'),
-    everyday: readPairs('models/nli-deberta-v3-tiny/evaluation/snli-test-1000.jsonl'),
+    reviewed: firstPages(readPairs('demo/data/reviewed.jsonl'), reviewedPages),
+    heldOut: firstPages(readPairs('demo/data/held-out.jsonl'), heldOutPages),
+    everyday: readPairs('models/nli-deberta-v3-tiny/evaluation/snli-test-1000.jsonl').slice(0, sentences),
   };
 }
 

@@ -4,17 +4,17 @@
  */
 import { parseArgs } from 'node:util';
 import { createClient, type RunEvent, type ShadowComparison } from '../client/client.js';
-import { countPages, type DemoData, readData } from './data.js';
+import { type Amount, countPages, type DemoData, readData } from './data.js';
 import { learnt, promote, readiness, train } from './operator.js';
 import { bar, type Progress, showProgress } from './progress.js';
-import { review } from './reviewer.js';
+import { isRight, review } from './reviewer.js';
 import { startService } from './service.js';
 import { type Answers, commonest, type Row, rowsOf, share, tableOf } from './table.js';
 import { judge, type Judged } from './upstream.js';
 
 const HELP = `usage: npm run demo [-- options]
   --json        print the figures as JSON
-  --pages <n>   pages that the reviewer works through, 20 to 210 (default: 100)
+  --quick       with a fifth of the pages: to see it go, not to judge by
   --no-force    where the comparison does not recommend the adapter, leave it at that
   --keep        leave the service running until Ctrl-C, and its data after that
 `;
@@ -22,13 +22,16 @@ const HELP = `usage: npm run demo [-- options]
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
-    pages: { type: 'string', default: '100' },
+    quick: { type: 'boolean', default: false },
     force: { type: 'boolean', default: true },
     keep: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
   allowNegative: true,
 });
+
+const AMOUNT: Amount = { reviewedPages: 120, heldOutPages: 100, sentences: 1000 };
+const QUICK: Amount = { reviewedPages: 30, heldOutPages: 15, sentences: 100 };
 
 type Service = Awaited<ReturnType<typeof startService>>;
 type Client = ReturnType<typeof createClient>;
@@ -54,15 +57,13 @@ interface Result {
 
 async function main(signal: AbortSignal): Promise<void> {
   if (options.help) return void process.stdout.write(HELP);
-  const pages = Number(options.pages);
-  if (!Number.isInteger(pages) || pages < 20 || pages > 210) throw new Error('--pages takes 20 to 210');
   const progress = showProgress(process.stderr);
   progress.step('A service with the bundled model, its data in a temporary directory', 'errata serve');
   const service = await startService(signal);
   try {
     progress.note(`${service.url} · documentation: ${service.url}/docs`);
     const client = createClient({ baseUrl: service.url });
-    const stage = { service, client, data: readData(pages), progress, signal };
+    const stage = { service, client, data: readData(options.quick ? QUICK : AMOUNT), progress, signal };
     const result = await play(stage);
     progress.end();
     tell(result);
@@ -98,7 +99,8 @@ async function play(stage: Stage): Promise<Result> {
   const { adapter, comparison } = await learnt(client, run, signal);
   tellComparison(progress, comparison);
   progress.step(`OPERATOR promotes ${adapter.version}`, `POST /adapters/${adapter.version}/promote`);
-  const promotion = await promote(client, adapter.id, options.force);
+  const reason = `demo: the base model is right on ${share(judged.filter(isRight).length, judged.length)} of the reviewed pages`;
+  const promotion = await promote(client, adapter.id, { force: options.force, reason });
   for (const line of told(promotion, adapter.version)) progress.note(line);
   progress.step('UPSTREAM has the held-out pages judged again', 'POST /nli');
   const after = await answersTo(stage, promotion.promoted ? 'active' : adapter.version);
@@ -178,7 +180,7 @@ function told({ promoted, refused }: Awaited<ReturnType<typeof promote>>, versio
 }
 
 function tell(result: Result): void {
-  if (options.json) return void console.log(JSON.stringify(result));
+  if (options.json) return console.log(JSON.stringify(result));
   const { rows, commonest_label, adapter, verdict, promoted, forced, seconds } = result;
   const state = !promoted ? 'not promoted' : forced ? 'promoted against the verdict' : 'promoted';
   console.log(`\nBefore: the base model. After: with adapter ${adapter.version} (${state}).\n`);
@@ -186,13 +188,17 @@ function tell(result: Result): void {
   console.log(
     `\nAlways answering the commonest label would be right on ${(100 * commonest_label).toFixed(1)} % of the pages' pairs.`,
   );
-  if (verdict !== 'recommend') console.log(WHY_REFUSED);
+  if (verdict !== 'recommend') console.log(VERDICTS[verdict ?? 'not_enough_data']);
   if (promoted) console.log('The way back: POST /adapters/rollback, or `errata rollback`.');
   console.log(`Took ${seconds.toFixed(0)} s.`);
 }
 
-const WHY_REFUSED = `The comparison does not recommend the adapter because it loses answers that were right (third line): the bundled
-model is too small to learn these pages without that. A real service would collect more reviews or serve a larger base.`;
+const VERDICTS = {
+  do_not_recommend: `The comparison does not recommend the adapter: what failed is named above. The bundled model is small, and what it learns of
+these pages costs answers that were right (third line). More reviews and a larger base model lose less.`,
+  not_enough_data:
+    'The comparison could not decide: what it lacks is named above. More reviews of more pages would decide it.',
+};
 
 async function stay({ service, signal }: Stage): Promise<void> {
   console.error(`\nThe service goes on at ${service.url} until Ctrl-C; its data stay in ${service.directory}`);

@@ -37,6 +37,11 @@ export async function learnt(client: ErrataClient, run: TrainingRun, signal: Abo
   return { adapter, comparison: await client.waitForComparison(comparison_id, { signal }) };
 }
 
+export interface Overruling {
+  readonly force: boolean;
+  readonly reason: string;
+}
+
 export interface Promotion {
   readonly promoted: boolean;
   readonly forced: boolean;
@@ -44,19 +49,17 @@ export interface Promotion {
   readonly refused: string | null;
 }
 
-const REASON = 'demo: the base model is right less often than chance on these pages';
-
 /**
  * Asks for the promotion, with the ETag of what answers now. A refusal is the answer to a comparison that does not
  * recommend; with `force` the operator then overrules it, and the history keeps the reason.
  */
-export async function promote(client: ErrataClient, id: string, force: boolean): Promise<Promotion> {
+export async function promote(client: ErrataClient, id: string, { force, reason }: Overruling): Promise<Promotion> {
   try {
     await move(client, id, { force: false });
     return { promoted: true, forced: false, refused: null };
   } catch (error) {
     if (!(error instanceof ErrataError) || error.status !== 409) throw error;
-    if (force) await move(client, id, { force, reason: REASON });
+    if (force) await move(client, id, { force, reason });
     return { promoted: force, forced: force, refused: error.detail };
   }
 }

@@ -25,7 +25,7 @@ export async function judge(
   pairs: readonly GoldPair[],
   { adapter = 'active', signal, onProgress }: Judging,
 ): Promise<Judged[]> {
-  const judged = new Array<Judged>(pairs.length);
+  const judged: Judged[] = [];
   let [next, done] = [0, 0];
   const lane = async (): Promise<void> => {
     while (next < pairs.length) {

@@ -6,7 +6,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import { softmax } from '../../src/judge.js';
 import { type CheckpointLabel, type Label, labelMap, toLabel } from '../../src/labels.js';
 import { packageRoot } from '../../src/package.js';
-import type { Encoding, Text } from '../../src/text/text.js';
+import type { Text } from '../../src/text/text.js';
 
 export interface GoldPair {
   readonly premise: string;
@@ -43,7 +43,7 @@ export async function examplesOf(text: Text, checkpoint: Checkpoint, pairs: read
   const encoded = await text.encode(pairs.map(({ premise, hypothesis }) => ({ premise, hypothesis })));
   return encoded.map((one, i) => {
     if (!('ids' in one)) throw new Error(`pair ${i} of the shipped data: ${one.detail}`);
-    return { pair: pairs[i]!, ids: (one as Encoding).ids, gold: placeOf(labels, pairs[i]!.label) };
+    return { pair: pairs[i]!, ids: one.ids, gold: placeOf(labels, pairs[i]!.label) };
   });
 }
 

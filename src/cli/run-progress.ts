@@ -21,7 +21,7 @@ function told({ type, state, stage, epoch, version, reason }: RunEvent): string 
   return undefined;
 }
 
-const text = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 function lines(stream: NodeJS.WriteStream): RunProgress {
   const on = (event: RunEvent): void => {

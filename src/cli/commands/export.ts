@@ -27,9 +27,14 @@ async function exportCorrections(file: string | undefined, options: ServiceOptio
       yield `${line}\n`;
     }
   };
-  if (file === undefined) return pipeline(counted, process.stdout, { end: false });
+  if (file === undefined) return pipeline(counted, process.stdout, { end: false }).catch(passClosed);
   await pipeline(counted, createWriteStream(file));
   answer(options, { corrections: count, file }, [`${count} corrections in ${file}`]);
+}
+
+/** Whoever reads may stop reading, as `head` does. */
+function passClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 async function exportAdapter(id: string, directory: string, options: ServiceOptions): Promise<void> {

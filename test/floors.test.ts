@@ -19,7 +19,7 @@ const HOUSE: readonly Imports[] = [
   {
     file: 'src/labels.ts',
     allowed: ['node:fs/promises', './errors.js'],
-    refused: ['./judge.js', './engine/engine.js', '../schemas/nli.js', 'fastify', 'undici'],
+    refused: ['./judge.js', './engine/engine.js', '../schemas/nli.js', '../client/client.js', 'fastify', 'undici'],
   },
   {
     file: 'src/tensors/safetensors.ts',
@@ -110,8 +110,18 @@ const HOUSE: readonly Imports[] = [
   },
   {
     file: 'src/cli/commands/serve.ts',
-    allowed: ['commander', '../../app.js', '../../models/pull.js'],
-    refused: ['better-sqlite3', '@huggingface/hub', 'onnxruntime-node'],
+    allowed: ['commander', '../../app.js', '../../models/pull.js', '../../../client/client.js'],
+    refused: ['better-sqlite3', '@huggingface/hub', 'onnxruntime-node', 'openapi-fetch', '../../../client/errors.js'],
+  },
+  {
+    file: 'client/client.ts',
+    allowed: ['openapi-fetch', './errors.js'],
+    refused: ['../src/errors.js', 'node:fs', 'undici'],
+  },
+  {
+    file: 'demo/demo.ts',
+    allowed: ['node:util', './table.js', '../client/client.js'],
+    refused: ['../src/serve.js', '../client/errors.js', 'openapi-fetch', 'commander'],
   },
   {
     file: 'src/app.ts',

@@ -141,7 +141,8 @@ async function openLearning(
 
 async function latestVerdict(comparisons: Comparisons, newId: string, oldId: string | null) {
   const found = await comparisons.latest(newId, oldId);
-  return found?.verdict == null ? null : { id: found.id, verdict: found.verdict };
+  const verdict = found?.verdict ?? null;
+  return found === null || verdict === null ? null : { id: found.id, verdict };
 }
 
 async function application(

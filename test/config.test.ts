@@ -37,6 +37,8 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     queueTokens: 262_144,
     batchTokens: null,
     batchAgeMs: 2,
+    trainAfter: 100,
+    trainingChildren: null,
     logLevel: 'info',
   });
 });

@@ -113,7 +113,7 @@ function firstPages(examples: readonly Example[], count: number): Example[] {
 
 async function learn(bench: Bench, { replay, ...given }: Combination, seed: number): Promise<Outcome> {
   const { corrections, confirmations } = bench.review;
-  const replayed = replay === 'none' ? [] : confirmations.slice(0, corrections.length);
+  const replayed = replayOf(replay, corrections.length, confirmations);
   const setup: Job['setup'] = {
     ...RECIPE_DEFAULTS,
     ...given,
@@ -126,6 +126,15 @@ async function learn(bench: Bench, { replay, ...given }: Combination, seed: numb
   const outcome = await measured(bench, digest);
   bench.engine.forget(digest);
   return outcome;
+}
+
+/** `confirmations`: at most as many, each once, as a run does; `balanced`: as many, repeated where there are too few. */
+function replayOf(replay: string, corrections: number, confirmations: readonly Example[]): Example[] {
+  if (replay === 'none') return [];
+  if (replay === 'confirmations') return confirmations.slice(0, corrections);
+  if (replay === 'balanced')
+    return Array.from({ length: corrections }, (_, i) => confirmations[i % confirmations.length]!);
+  throw new Error(`--replay takes none, confirmations and balanced, not ${replay}`);
 }
 
 async function trained(checkpoint: Checkpoint, setup: Job['setup'], rows: TrainingRows): Promise<AdapterTensors> {

@@ -64,7 +64,7 @@ async function filled(t: Test): Promise<Storage> {
   const registry = await openOver(parts);
   for (const seed of [1, 2]) await registry.import(randomAdapter(bundled.config, { seed }));
   await registry.promote('v2', forced);
-  await parts.database.run('recordPredictions', { rows: [prediction(1)] });
+  await parts.database.run('recordPredictions', { rows: [prediction(1, { created_at: new Date().toISOString() })] });
   await parts.database.close();
   return storage;
 }

@@ -164,6 +164,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Remove a page's or a pair's texts everywhere; asked again after a failure it goes on where it was */
+        post: operations["erase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/adapters": {
         parameters: {
             query?: never;
@@ -1207,6 +1224,52 @@ export interface components {
                     reason: "confirmation" | "low_confidence" | "conflict" | "duplicate" | "empty" | "withdrawn" | "near_duplicate_across_sides" | "excluded";
                 }[];
             };
+        };
+        /** @description One subject: a page, a pair by its texts, or a pair by a judgement or a correction of it. */
+        ErasureRequest: {
+            /** @description All that is known of this page. */
+            page_id?: string;
+            /** @description With nli_hypothesis: this pair, whatever its case and white space. */
+            premise?: string;
+            /** @description With premise. */
+            nli_hypothesis?: string;
+            /** @description An id, as this service gave it. */
+            prediction_id?: string;
+            /** @description An id, as this service gave it. */
+            correction_id?: string;
+            /** @description Kept, so it should not hold what is erased. */
+            reason: string;
+        };
+        Erasure: {
+            id: string;
+            /** @enum {string} */
+            kind: "page" | "pair";
+            removed: {
+                /** @description Judgements. */
+                predictions: number;
+                /** @description Current ones and those in the history. */
+                corrections: number;
+                /** @description Texts that nothing else uses; a premise that other pairs have too stays with them. */
+                texts: number;
+                /** @description Answers that were kept for repeated requests. */
+                answers: number;
+                /** @description Pairs in reports of comparisons, which read '[erased]' now. */
+                flips: number;
+            };
+            correction_ids: string[];
+            trained_on: {
+                run_id: string;
+                /** @enum {string} */
+                state: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+                /** @description The adapter that answers; null is the base model alone. */
+                adapter: {
+                    id: string;
+                    version: string;
+                    digest: string;
+                } | null;
+            }[];
+            started_at: string;
+            ended_at: string | null;
         };
         RegisteredAdapter: {
             /** @description An id, as this service gave it. */
@@ -2548,6 +2611,84 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureRequest"];
+            };
+        };
+        responses: {
+            /** @description Neither the rows nor the database file hold the texts any more. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

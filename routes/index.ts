@@ -5,6 +5,7 @@ import { correctionLines, type CorrectionLinesOptions } from './correction-lines
 import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
+import { erasures, type ErasuresOptions } from './erasures.js';
 import { health, type HealthOptions } from './health.js';
 import { noteMethods, refuseOtherMethods } from './wire/methods.js';
 import { metrics, type MetricsOptions } from './metrics.js';
@@ -27,6 +28,7 @@ export type RouteOptions = NliOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
   ReadinessOptions &
+  ErasuresOptions &
   AdaptersOptions &
   TrainingRunsOptions &
   ShadowComparisonsOptions;
@@ -39,6 +41,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(corrections, options);
   await app.register(correctionLines, options);
   await app.register(readiness, options);
+  await app.register(erasures, options);
   await app.register(adapters, options);
   await app.register(trainingRuns, options);
   await app.register(shadowComparisons, options);

@@ -23,6 +23,7 @@ import {
   ReviewSource,
 } from './corrections.js';
 import { EmbedRequest, EmbedResponse } from './embed.js';
+import { Erasure, ErasureRequest } from './erasures.js';
 import { Health, Probe } from './health.js';
 import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
@@ -74,6 +75,8 @@ export const components: readonly TSchema[] = [
   CorrectionList,
   ImportReport,
   Readiness,
+  ErasureRequest,
+  Erasure,
   RegisteredAdapter,
   AdapterList,
   ActiveAdapter,

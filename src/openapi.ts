@@ -52,6 +52,7 @@ const describedOnly: Dependencies = {
     rollback: uncalled,
   },
   adapterBytes: 1,
+  erase: uncalled,
   training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
   comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {

@@ -14,6 +14,7 @@ import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
 import { type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
+import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
 import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
@@ -123,6 +124,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       modules: () => linearModules(checkpoint.config),
       activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
       adapterBytes: largestAdapter(checkpoint.config),
+      erase: (request) => erase(parts, request),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
         get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,

@@ -2,7 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package.js';
 import * as compare from './commands/compare.js';
+import * as backup from './commands/backup.js';
 import * as config from './commands/config.js';
+import * as erase from './commands/erase.js';
 import * as exportOut from './commands/export.js';
 import * as golden from './commands/golden.js';
 import * as importLearnt from './commands/import-learnt.js';
@@ -45,6 +47,8 @@ function createProgram(): Command {
   serve.register(program);
   for (const command of [train, compare, promote, exportOut, importLyra, importLearnt]) command.register(program);
   models.register(program);
+  backup.register(program);
+  erase.register(program);
   golden.register(program);
   config.register(program);
   return program;

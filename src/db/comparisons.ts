@@ -2,6 +2,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { type FlipReport, withoutTexts } from './flip-texts.js';
 import type { Schema, ShadowComparisonsTable } from './schema.js';
 
 export type ComparisonRow = Selectable<ShadowComparisonsTable>;
@@ -115,11 +116,25 @@ async function begun(db: Kysely<Schema>, row: ComparisonSummary, at: string): Pr
   return { ...row, ...update };
 }
 
+/** Texts may have been erased while they were compared. */
+async function withoutErased(db: Kysely<Schema>, text: string): Promise<string> {
+  const report = JSON.parse(text) as FlipReport;
+  const ids = [...report.flips.fixed, ...report.flips.broken].map(({ correction_id }) => correction_id);
+  if (ids.length === 0) return text;
+  const gone = await db
+    .selectFrom('erased_corrections')
+    .select('correction_id')
+    .where('correction_id', 'in', ids)
+    .execute();
+  if (gone.length === 0) return text;
+  return JSON.stringify(withoutTexts(report, new Set(gone.map(({ correction_id }) => correction_id))).report);
+}
+
 /** A unit of work: the one terminal state of a running comparison. */
-export async function endComparison(db: Kysely<Schema>, { id, ...end }: EndInput): Promise<void> {
+export async function endComparison(db: Kysely<Schema>, { id, report, ...end }: EndInput): Promise<void> {
   const { numUpdatedRows } = await db
     .updateTable('shadow_comparisons')
-    .set(end)
+    .set({ ...end, report: report && (await withoutErased(db, report)) })
     .where('id', '=', id)
     .where('state', '=', 'running')
     .executeTakeFirst();

@@ -1,5 +1,6 @@
 /** The door of src/db: one SQLite file, written by one worker thread and read by another. */
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
@@ -33,6 +34,12 @@ export interface Database<U extends Units = typeof units> {
    * unit throws, or with Problem 'storage-failed' when it could not be committed.
    */
   run<N extends keyof U & string>(name: N, input: UnitInput<U[N]>): Promise<UnitOutput<U[N]>>;
+  /**
+   * Writes the file anew without what was deleted, traces in its free space included, and empties the log beside it.
+   * Nothing else is written meanwhile; needs the file's size of free space twice. Rejects with Problem 'storage-failed',
+   * and 'unavailable' when readers kept the log in use for a minute and a half.
+   */
+  rewrite(): Promise<void>;
   health(): DatabaseHealth;
   /** Finishes what was asked for, then closes the file. */
   close(): Promise<void>;
@@ -107,12 +114,28 @@ function join<U extends Units>(writer: Link, reader: Link, tally: Tally): Databa
       if (tally.stopped !== null) throw new Problem('storage-failed', tally.stopped);
       return (await writer.call({ kind: 'unit', name, input })) as UnitOutput<U[typeof name]>;
     },
+    async rewrite() {
+      if (tally.stopped !== null) throw new Problem('storage-failed', tally.stopped);
+      await rewrite(writer);
+    },
     health: () => healthOf(writer, reader, tally),
     async close() {
       await reader.close();
       await writer.close();
     },
   };
+}
+
+/** A reader, also a stream that nobody reads, holds the log for a minute at most. */
+const LOG_TRIES = 90;
+const LOG_PAUSE_MS = 1000;
+
+async function rewrite(writer: Link): Promise<void> {
+  for (let tries = 0; tries < LOG_TRIES; tries++) {
+    if (await writer.call({ kind: 'rewrite', pages: tries === 0 })) return;
+    await setTimeout(LOG_PAUSE_MS);
+  }
+  throw new Problem('unavailable', 'readers keep the log of the database in use', { retryAfter: 60 });
 }
 
 function healthOf(writer: Link, reader: Link, { groups, units, stopped }: Tally): DatabaseHealth {

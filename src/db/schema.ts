@@ -232,7 +232,33 @@ export interface ShadowComparisonsTable {
   ended_at: string | null;
 }
 
+/** An erasure of texts; `subject` is a page's id or the SHA-256 of a normalised pair. */
+export interface ErasuresTable {
+  seq: Generated<number>;
+  /** UUIDv7. */
+  id: string;
+  kind: 'page' | 'pair';
+  subject: string;
+  reason: string;
+  /** The API key that asked. */
+  actor: string | null;
+  predictions: number;
+  texts: number;
+  answers: number;
+  flips: number;
+  started_at: string;
+  /** Null: it goes on when it is asked for again. */
+  ended_at: string | null;
+}
+
+export interface ErasedCorrectionsTable {
+  erasure_id: string;
+  correction_id: string;
+}
+
 export interface Schema {
+  erasures: ErasuresTable;
+  erased_corrections: ErasedCorrectionsTable;
   adapters: AdaptersTable;
   adapter_alias: AdapterAliasTable;
   texts: TextsTable;

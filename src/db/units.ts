@@ -2,6 +2,7 @@
 import { insertAdapter } from './adapters.js';
 import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
+import { beginErasure, endErasure, eraseSome } from './erasures.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
@@ -36,4 +37,7 @@ export const units = {
   insertComparison,
   beginComparison,
   endComparison,
+  beginErasure,
+  eraseSome,
+  endErasure,
 } satisfies Units;

@@ -28,6 +28,7 @@ export interface Setup {
   readonly training?: Partial<Dependencies['training']>;
   readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly adapterBytes?: number;
+  readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
   readonly options?: AppOptions;
 }
@@ -132,6 +133,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       events: unasked,
       ...setup.training,
     },
+    erase: setup.erase ?? notHere,
     comparisons: {
       start: notHere,
       list: async () => ({ items: [], next_cursor: null }),

@@ -1,9 +1,11 @@
 /** The command line: one file for each command under commands/, registered here one by one. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package.js';
+import * as audit from './commands/audit.js';
 import * as config from './commands/config.js';
 import * as golden from './commands/golden.js';
 import * as imports from './commands/import.js';
+import * as keys from './commands/keys.js';
 import * as models from './commands/models.js';
 import * as serve from './commands/serve.js';
 import { settingsHelp } from './settings.js';
@@ -37,6 +39,8 @@ function createProgram(): Command {
   serve.register(program);
   models.register(program);
   imports.register(program);
+  keys.register(program);
+  audit.register(program);
   golden.register(program);
   config.register(program);
   return program;

@@ -1,5 +1,6 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import { insertAdapter } from './adapters.js';
+import { insertKey, revokeKey, rotateKey } from './api-keys.js';
 import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import type { Units } from './group.js';
@@ -36,4 +37,7 @@ export const units = {
   insertComparison,
   beginComparison,
   endComparison,
+  insertKey,
+  rotateKey,
+  revokeKey,
 } satisfies Units;

@@ -18,9 +18,7 @@ export async function train(
   onEvent: (event: RunEvent) => void,
   signal: AbortSignal,
 ): Promise<TrainingRun> {
-  const { id } = await dataOf(
-    client.api.POST('/training-runs', { body: { parameters: { replay: 'confirmations' } }, signal }),
-  );
+  const { id } = await dataOf(client.api.POST('/training-runs', { body: {}, signal }));
   const run = await client.waitForRun(id, { onEvent, signal });
   if (run.state !== 'succeeded') throw new Error(`the training run ${run.state}: ${run.error}`);
   return run;

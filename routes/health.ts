@@ -17,6 +17,7 @@ export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { en
   app.get(
     '/health',
     {
+      config: { roles: 'open' },
       schema: {
         operationId: 'getHealth',
         summary: 'Which models are loaded',
@@ -29,14 +30,24 @@ export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { en
       models_loaded: { nli: engine.status().ready, embedding: (await embedding?.ready()) ?? false },
     }),
   );
-  app.get('/health/live', { schema: probe('isLive', 'Whether the process runs') }, async (): Promise<Probe> => ({
-    status: 'ok',
-  }));
-  app.get('/health/ready', { schema: probe('isReady', 'Whether it takes work now', 503) }, async (): Promise<Probe> => {
-    if (closing() || !engine.status().ready) throw new Problem('unavailable', 'not ready');
-    return { status: 'ok' };
-  });
+  app.get(
+    '/health/live',
+    { ...OPEN_TO_ALL, schema: probe('isLive', 'Whether the process runs') },
+    async (): Promise<Probe> => ({
+      status: 'ok',
+    }),
+  );
+  app.get(
+    '/health/ready',
+    { ...OPEN_TO_ALL, schema: probe('isReady', 'Whether it takes work now', 503) },
+    async (): Promise<Probe> => {
+      if (closing() || !engine.status().ready) throw new Problem('unavailable', 'not ready');
+      return { status: 'ok' };
+    },
+  );
 };
+
+const OPEN_TO_ALL = { config: { roles: 'open' } } as const;
 
 const probe = (operationId: string, summary: string, ...statuses: number[]) => ({
   operationId,

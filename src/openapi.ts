@@ -23,6 +23,8 @@ const uncalled = (): never => {
 };
 
 const describedOnly: Dependencies = {
+  access: { principal: uncalled },
+  auditLog: uncalled,
   judge: { judge: uncalled },
   engine: { status: uncalled, warmUp: uncalled },
   embedding: null,

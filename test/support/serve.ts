@@ -8,6 +8,7 @@ import { type AdapterRef, createJudge, type Judge, type JudgementRecord, type Re
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
 import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
+import { OPEN } from '../../src/roles.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
 
@@ -31,6 +32,9 @@ export interface Setup {
   readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
   readonly options?: AppOptions;
+  /** Who gets in; by default everybody. */
+  readonly access?: Dependencies['access'];
+  readonly auditLog?: Dependencies['auditLog'];
 }
 
 export interface Served {
@@ -104,6 +108,8 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
     judge,
     engine,
     metrics,
+    access: setup.access ?? { principal: async () => OPEN },
+    auditLog: setup.auditLog ?? (async () => ({ items: [], next_cursor: null })),
     embedding,
     checkpoint: () => ({
       name: 'stand-in',

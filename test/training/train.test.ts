@@ -62,7 +62,7 @@ t.test('the children have the lowest priority', async (t) => {
   });
 });
 
-t.test('replay adds as many confirmations as there are corrections, or all there are', async (t) => {
+t.test('replay learns from as many confirmations as there are, at most one for each correction', async (t) => {
   const { run } = await trained(t, { recipe: { replay: 'confirmations', epochs: 1 } });
   t.match(run?.counts, { train: { corrections: 21, confirmations: 3 }, used: 24 });
 });

@@ -57,7 +57,7 @@ t.test('a run goes from the queue to its adapter and its comparison', async (t) 
 });
 
 t.test('the children have the lowest priority', async (t) => {
-  await trained(t, {}, async (training, id) => {
+  await trained(t, { recipe: { epochs: 20 } }, async (training, id) => {
     for (const pid of await pidsOf(training, id)) t.equal(os.getPriority(pid), os.constants.priority.PRIORITY_LOW);
   });
 });

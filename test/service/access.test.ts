@@ -145,8 +145,8 @@ t.test('a service with keys: every act has its actor, and nothing that it emits 
 
   const acts: { body: { items: { act: string; actor: string; role: string; subject_id: string | null }[] } } =
     await ask('admin', 'GET', '/audit-log?limit=200');
-  const did = acts.body.items.map(
-    ({ act, actor, role }) => `${act} ${role} ${actor === keys[role as Role]?.split('_')[2]}`,
+  const did = new Set(
+    acts.body.items.map(({ act, actor, role }) => `${act} ${role} ${actor === keys[role as Role]?.split('_')[2]}`),
   );
   for (const expected of [
     'key.create command-line false',
@@ -156,7 +156,7 @@ t.test('a service with keys: every act has its actor, and nothing that it emits 
     'correction.import operator true',
     'comparison.start operator true',
   ])
-    t.ok(did.includes(expected), expected);
+    t.ok(did.has(expected), expected);
   t.ok(acts.body.items.some(({ act, subject_id }) => act === 'correction.create' && subject_id === corrected.body.id));
   await ask('operator', 'GET', '/metrics');
   child.kill('SIGTERM');

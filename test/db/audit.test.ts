@@ -227,6 +227,17 @@ async function listedOf(file: string): Promise<{ items: string[] }> {
   return { items: items.slice(1).map(({ hash }) => hash) };
 }
 
+t.test('a log that was cut short says how much is missing', async (t) => {
+  const file = fileIn(t);
+  await written(file, 5);
+  tamper(
+    file,
+    (raw) => raw.exec('delete from audit_log where seq > 3'),
+    () => 0,
+  );
+  t.match(verifyAudit(file), { rows: 3, faults: ['rows 4 to 5 are missing at the end'] });
+});
+
 t.test('a guard that was taken away is missed', async (t) => {
   const file = fileIn(t);
   await written(file, 1);

@@ -63,9 +63,9 @@ function walk(rows: Iterable<Read>, anchor: Anchor | null): AuditReport {
   for (const { head_seq, head_hash, ...row } of rows) {
     head = { seq: head_seq, hash: head_hash };
     if (row.seq === null) continue;
-    const fault = rowFault(row as AuditRow, last);
+    const fault = rowFault(row, last);
     if (fault !== null) return report(fault);
-    last = { seq: row.seq, hash: row.hash as string };
+    last = { seq: row.seq, hash: row.hash };
     anchored ||= last.seq === anchor?.seq && last.hash === anchor.hash;
   }
   return report(headFault(last, head), anchored ? null : `row ${anchor?.seq} has not the hash that was noted`);

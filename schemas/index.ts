@@ -43,6 +43,7 @@ import {
   ShadowComparisonRequest,
 } from './shadow-comparisons.js';
 import { Warmup } from './warmup.js';
+import { WebhookDelivery, WebhookDeliveryList } from './webhook-deliveries.js';
 
 export const components: readonly TSchema[] = [
   LabelSchema,
@@ -75,6 +76,8 @@ export const components: readonly TSchema[] = [
   CorrectionList,
   ImportReport,
   Readiness,
+  WebhookDelivery,
+  WebhookDeliveryList,
   ErasureRequest,
   Erasure,
   RegisteredAdapter,

@@ -2,6 +2,7 @@
 import type { Insertable, Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { enqueueEvent } from './outbox.js';
 import type { AdapterAliasTable, Schema } from './schema.js';
 
 export type AliasRow = Selectable<AdapterAliasTable>;
@@ -28,7 +29,18 @@ export async function moveAlias(db: Kysely<Schema>, { expected_seq, ...move }: A
   const newest = await newestMove(db);
   if ((newest?.seq ?? 0) !== expected_seq)
     throw new Problem('stale-precondition', 'another adapter became active meanwhile');
-  return await db.insertInto('adapter_alias').values(move).returningAll().executeTakeFirstOrThrow();
+  const row = await db.insertInto('adapter_alias').values(move).returningAll().executeTakeFirstOrThrow();
+  await tell(db, row, newest?.adapter_id ?? null);
+  return row;
+}
+
+const TOLD = { promote: 'adapter.promoted', rollback: 'adapter.rolled_back', fallback: null } as const;
+
+async function tell(db: Kysely<Schema>, row: AliasRow, previous_adapter_id: string | null): Promise<void> {
+  const { act, adapter_id, comparison_id, forced, actor, at } = row;
+  const type = TOLD[act];
+  const data = { adapter_id, previous_adapter_id, comparison_id, forced: forced === 1, actor };
+  if (type !== null) await enqueueEvent(db, { type, data, at });
 }
 
 /** The move that is in force; undefined: there never was one, the base model answers. */

@@ -17,6 +17,7 @@ import { problemTypes } from './problems.js';
 import { readiness, type ReadinessOptions } from './readiness.js';
 import { trainingRuns, type TrainingRunsOptions } from './training-runs.js';
 import { shadowComparisons, type ShadowComparisonsOptions } from './shadow-comparisons.js';
+import { webhookDeliveries, type WebhookDeliveriesOptions } from './webhook-deliveries.js';
 import { warmup, type WarmupOptions } from './warmup.js';
 
 export type RouteOptions = NliOptions &
@@ -30,6 +31,7 @@ export type RouteOptions = NliOptions &
   CorrectionLinesOptions &
   ReadinessOptions &
   ErasuresOptions &
+  WebhookDeliveriesOptions &
   AdaptersOptions &
   TrainingRunsOptions &
   ShadowComparisonsOptions &
@@ -48,6 +50,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(trainingRuns, options);
   await app.register(shadowComparisons, options);
   await app.register(auditLog, options);
+  await app.register(webhookDeliveries, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

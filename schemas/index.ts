@@ -44,6 +44,7 @@ import {
   ShadowComparisonRequest,
 } from './shadow-comparisons.js';
 import { Warmup } from './warmup.js';
+import { WebhookDelivery, WebhookDeliveryList } from './webhook-deliveries.js';
 
 export const components: readonly TSchema[] = [
   LabelSchema,
@@ -76,6 +77,8 @@ export const components: readonly TSchema[] = [
   CorrectionList,
   ImportReport,
   Readiness,
+  WebhookDelivery,
+  WebhookDeliveryList,
   ErasureRequest,
   Erasure,
   RegisteredAdapter,

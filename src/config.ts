@@ -215,6 +215,14 @@ export const SETTINGS = {
     help: 'shadow comparisons: held-out corrections or confirmations of fewer pages decide nothing',
     example: '25',
   },
+  webhooks: {
+    name: 'ERRATA_WEBHOOKS',
+    read: orNone(filePath),
+    fallback: '',
+    told: 'none: nobody is told',
+    help: 'JSON file of the targets that are told of runs, comparisons and promotions, with the secrets to sign by',
+    example: '/etc/errata/webhooks.json',
+  },
   logLevel: {
     name: 'ERRATA_LOG_LEVEL',
     read: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

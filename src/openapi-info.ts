@@ -36,6 +36,7 @@ export const openApiInfo = {
     { name: 'model', description: 'What judges' },
     { name: 'adapters', description: 'What was learnt, and whether to trust it' },
     { name: 'erasures', description: 'What must not be kept' },
+    { name: 'webhooks', description: 'What others are told' },
     { name: 'embedding', description: 'Passed on to another server' },
     { name: 'audit', description: 'Who did what' },
     { name: 'health', description: 'Is it up, and how is it' },

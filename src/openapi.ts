@@ -55,6 +55,7 @@ const describedOnly: Dependencies = {
   },
   adapterBytes: 1,
   erase: uncalled,
+  webhooks: { list: uncalled, replay: uncalled },
   training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
   comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {

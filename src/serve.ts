@@ -25,6 +25,8 @@ import { type LearningParts, type Log, openAdapters, openLearning } from './lear
 import { createMetrics, type Metrics } from './metrics.js';
 import { openText } from './text/text.js';
 import { textFiles } from './train-open.js';
+import { openWebhooks } from './webhooks.js';
+import { readTargets } from './webhook-targets.js';
 
 export interface Service {
   /** Where it listens, with the port it was given. */
@@ -117,6 +119,14 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   });
   const learning = await openLearning(parts, adapters, judge);
   closers.push(() => learning.training.close());
+  const webhooks = openWebhooks({
+    database,
+    targets: await readTargets(config.webhooks),
+    log: parts.log,
+    now: parts.now,
+    random: Math.random,
+  });
+  closers.push(() => webhooks.close());
   const embedding = config.embedUrl === null ? null : createEmbedding({ url: config.embedUrl });
   closers.push(async () => embedding?.close());
   const app = await buildApp(
@@ -133,6 +143,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       modules: () => linearModules(checkpoint.config),
       activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
       adapterBytes: largestAdapter(checkpoint.config),
+      webhooks,
       erase: (request) => erase(parts, request),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),

@@ -4,6 +4,7 @@ import { Problem } from '../errors.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { enqueueEvent } from './outbox.js';
 import type { AdapterAliasTable, Schema } from './schema.js';
 
 export type AliasRow = Selectable<AdapterAliasTable>;
@@ -38,7 +39,17 @@ export async function moveAlias(db: Kysely<Schema>, input: AliasMove): Promise<A
   const detail = { move: row.seq, comparison_id, forced: forced === 1 };
   const subject = { subject_type: 'adapter', subject_id: adapter_id } as const;
   await appendAudit(db, { actor, role, at, act: `adapter.${act}`, ...subject, detail });
+  await tell(db, row, newest?.adapter_id ?? null);
   return row;
+}
+
+const TOLD = { promote: 'adapter.promoted', rollback: 'adapter.rolled_back', fallback: null } as const;
+
+async function tell(db: Kysely<Schema>, row: AliasRow, previous_adapter_id: string | null): Promise<void> {
+  const { act, adapter_id, comparison_id, forced, actor, at } = row;
+  const type = TOLD[act];
+  const data = { adapter_id, previous_adapter_id, comparison_id, forced: forced === 1, actor };
+  if (type !== null) await enqueueEvent(db, { type, data, at });
 }
 
 /** The move that is in force; undefined: there never was one, the base model answers. */

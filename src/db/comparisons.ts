@@ -5,6 +5,7 @@ import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
+import { enqueueEvent } from './outbox.js';
 import type { Schema, ShadowComparisonsTable } from './schema.js';
 
 export type ComparisonRow = Selectable<ShadowComparisonsTable>;
@@ -156,6 +157,18 @@ export async function endComparison(db: Kysely<Schema>, { id, report, ...end }: 
   if (numUpdatedRows !== 1n) throw new Problem('conflict', `comparison ${id} does not run`);
   const { state, verdict, ended_at: at } = end;
   await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state, verdict });
+  if (end.state === 'succeeded') await tellReady(db, id, end.ended_at);
+}
+
+async function tellReady(db: Kysely<Schema>, id: string, at: string): Promise<void> {
+  const { recommend_deploy, ...found } = await db
+    .selectFrom('shadow_comparisons')
+    .select(['id as comparison_id', 'run_id', 'old_adapter_id', 'new_adapter_id', 'verdict'])
+    .select(['recommend_deploy', 'old_accuracy', 'new_accuracy'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  const data = { ...found, recommend_deploy: recommend_deploy === 1 };
+  await enqueueEvent(db, { type: 'comparison.ready', data, at });
 }
 
 /** With its report; undefined when there is none of this id. */

@@ -295,10 +295,50 @@ export interface AuditHeadTable {
   hash: string;
 }
 
+export type EventType =
+  'run.ended' | 'comparison.ready' | 'adapter.promoted' | 'adapter.rolled_back' | 'corrections.threshold_reached';
+
+/** What happened and is to be told. */
+export interface WebhookEventsTable {
+  seq: Generated<number>;
+  /** The `webhook-id` of every delivery. */
+  id: string;
+  type: EventType;
+  /** JSON. */
+  data: string;
+  at: string;
+  /** 1: it has its deliveries. */
+  spread: 0 | 1;
+}
+
+export type DeliveryState = 'pending' | 'delivered' | 'failed';
+
+/** An event on its way to one target. */
+export interface WebhookDeliveriesTable {
+  seq: Generated<number>;
+  id: string;
+  event_id: string;
+  /** The target's id in the configuration. */
+  target: string;
+  state: DeliveryState;
+  attempts: number;
+  /** Null when it has ended. */
+  next_at: string | null;
+  /** From then on a failed attempt is the last. */
+  give_up_at: string;
+  last_at: string | null;
+  last_status: number | null;
+  last_error: string | null;
+  created_at: string;
+  ended_at: string | null;
+}
+
 export interface Schema {
   api_keys: ApiKeysTable;
   audit_log: AuditLogTable;
   audit_head: AuditHeadTable;
+  webhook_events: WebhookEventsTable;
+  webhook_deliveries: WebhookDeliveriesTable;
   erasures: ErasuresTable;
   erased_corrections: ErasedCorrectionsTable;
   adapters: AdaptersTable;

@@ -4,6 +4,7 @@ import type { Kysely, Updateable } from 'kysely';
 import { Problem } from '../errors.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
+import { enqueueEvent } from './outbox.js';
 import type { RunState, Schema, Side, TrainingRunsTable } from './schema.js';
 import { idsOfNewestRun, type LeftOutRow, type RunCounts, type RunProgress } from './training-run-rows.js';
 
@@ -90,7 +91,8 @@ async function countNew(db: Kysely<Schema>, { base_digest, rows }: StartRunInput
  * at once start one run. Throws Problem 'conflict' when too few corrections are usable.
  */
 export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput): Promise<boolean> {
-  if (input.when_new !== null && (await countNew(db, input)) < input.when_new) return false;
+  const fresh = input.when_new === null ? null : await countNew(db, input);
+  if (input.when_new !== null && (fresh ?? 0) < input.when_new) return false;
   const used = usedRows(input);
   refuseTooFew(input, used);
   await db
@@ -114,6 +116,8 @@ export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput)
   await insertRows(db, input, used);
   await addEvents(db, input.id, input.at, [{ type: 'state', state: 'queued' }]);
   await audited(db, 'run.start', input, { trigger: input.when_new !== null, force: input.force, used: used.size });
+  const data = { threshold: input.when_new, new_corrections: fresh, run_id: input.id };
+  if (fresh !== null) await enqueueEvent(db, { type: 'corrections.threshold_reached', data, at: input.at });
   return true;
 }
 
@@ -202,6 +206,16 @@ async function change(
 ): Promise<void> {
   await db.updateTable('training_runs').set(values).where('id', '=', id).execute();
   await addEvents(db, id, at, events);
+  if (values.ended_at !== undefined) await tellEnd(db, id, at);
+}
+
+async function tellEnd(db: Kysely<Schema>, id: string, at: string): Promise<void> {
+  const data = await db
+    .selectFrom('training_runs')
+    .select(['id as run_id', 'state', 'started_by', 'adapter_id', 'comparison_id'])
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  await enqueueEvent(db, { type: 'run.ended', data, at });
 }
 
 export interface NoteRunInput extends Fence {

@@ -5,6 +5,7 @@ import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import { beginErasure, endErasure, eraseSome } from './erasures.js';
 import type { Units } from './group.js';
+import { noteAttempt, replayDelivery, spreadEvents } from './outbox.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
 import { storeSides } from './training-data.js';
@@ -38,6 +39,9 @@ export const units = {
   insertComparison,
   beginComparison,
   endComparison,
+  spreadEvents,
+  noteAttempt,
+  replayDelivery,
   beginErasure,
   eraseSome,
   endErasure,

@@ -29,6 +29,7 @@ export interface Setup {
   readonly training?: Partial<Dependencies['training']>;
   readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly adapterBytes?: number;
+  readonly webhooks?: Dependencies['webhooks'];
   readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
   readonly options?: AppOptions;
@@ -140,6 +141,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       ...setup.training,
     },
     erase: setup.erase ?? notHere,
+    webhooks: setup.webhooks ?? { list: async () => ({ items: [], next_cursor: null }), replay: notHere },
     comparisons: {
       start: notHere,
       list: async () => ({ items: [], next_cursor: null }),

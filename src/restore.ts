@@ -7,7 +7,7 @@ import { databaseFile } from './db/database.js';
 import { flush, sha256File } from './files.js';
 
 /** Downloaded checkpoints are no state, and a fresh volume has its own folder. */
-const MAY_BE_THERE: readonly string[] = ['models', 'lost+found'];
+const MAY_BE_THERE: ReadonlySet<string> = new Set(['models', 'lost+found']);
 const FILE = /^(?:errata\.db|adapters\/[0-9a-f]{64}\/adapter_(?:config\.json|model\.safetensors))$/;
 
 /**
@@ -66,7 +66,7 @@ async function refuseOccupied(dataDir: string, database: string): Promise<void> 
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  const there = names.filter((name) => !MAY_BE_THERE.includes(name)).map((name) => path.join(dataDir, name));
+  const there = names.filter((name) => !MAY_BE_THERE.has(name)).map((name) => path.join(dataDir, name));
   for (const file of [database, `${database}-wal`]) if (await exists(file)) there.push(file);
   if (there.length === 0) return;
   const [first] = there;

@@ -23,7 +23,7 @@ const NOW = Date.UTC(2026, 0, 2);
 const RECORDED_BEFORE = 300;
 
 /** A directory of the test's own, under the one it has. */
-function directory(t: Test, name: string): string {
+function folder(t: Test, name: string): string {
   const made = path.join(t.testdirName, name);
   mkdirSync(made, { recursive: true });
   return made;
@@ -74,7 +74,7 @@ t.test('a backup under full writing holds everything up to its position, and not
   const { child, acknowledged } = writer(storage.dataDir);
   while (acknowledged.length < RECORDED_BEFORE) await once(child, 'message');
   const before = [...acknowledged];
-  const to = path.join(directory(t, 'backups'), 'one');
+  const to = path.join(folder(t, 'backups'), 'one');
   const manifest = await backup(storage, to, NOW);
   const told = acknowledged.length;
   while (acknowledged.length < told + RECORDED_BEFORE) await once(child, 'message');
@@ -95,7 +95,7 @@ t.test('a backup under full writing holds everything up to its position, and not
 
 t.test('what is restored serves: judgements, the active adapter and its files', async (t) => {
   const storage = await filled(t);
-  const to = path.join(directory(t, 'backups'), 'one');
+  const to = path.join(folder(t, 'backups'), 'one');
   const made = await errata(['backup', to], storage.dataDir, { ERRATA_DATA_DIR: storage.dataDir });
   t.match(made, { code: 0, stdout: /backed up 1 predictions, 0 corrections, 2 adapters in 5 files/ });
   const dataDir = path.join(t.testdirName, 'restored');
@@ -119,7 +119,7 @@ t.test('what is restored serves: judgements, the active adapter and its files', 
 
 t.test('a backup that was changed is refused, and nothing is left where it should go', async (t) => {
   const storage = await filled(t);
-  const good = path.join(directory(t, 'backups'), 'good');
+  const good = path.join(folder(t, 'backups'), 'good');
   const manifest = await backup(storage, good, NOW);
   const weights = manifest.files.find(({ path: name }) => name.endsWith('.safetensors'))?.path ?? '';
   const outside = { ...manifest, files: [...manifest.files, { path: '../../stolen', bytes: 1, sha256: 'x' }] };
@@ -138,10 +138,10 @@ t.test('a backup that was changed is refused, and nothing is left where it shoul
     ['no JSON', (directory) => writeFileSync(path.join(directory, 'manifest.json'), '{'), /no manifest of a backup/],
   ];
   for (const [name, spoil, message] of cases) {
-    const bad = path.join(directory(t, 'backups'), name.replaceAll(' ', '-'));
+    const bad = path.join(folder(t, 'backups'), name.replaceAll(' ', '-'));
     cpSync(good, bad, { recursive: true });
     spoil(bad);
-    const target = path.join(directory(t, 'backups'), `${name.replaceAll(' ', '-')}-target`);
+    const target = path.join(folder(t, 'backups'), `${name.replaceAll(' ', '-')}-target`);
     mkdirSync(target);
     await t.rejects(restore(storageIn(target), bad), { message }, name);
     t.strictSame(readdirSync(target), [], name);
@@ -153,9 +153,9 @@ t.test('a backup of a newer version is refused', async (t) => {
   const database = new Sqlite(path.join(storage.dataDir, 'errata.db'));
   database.exec(`insert into kysely_migration values ('9999-later', '2030-01-01T00:00:00.000Z')`);
   database.close();
-  const to = path.join(directory(t, 'backups'), 'newer');
+  const to = path.join(folder(t, 'backups'), 'newer');
   await backup(storage, to, NOW);
-  const target = directory(t, 'target');
+  const target = folder(t, 'target');
   await t.rejects(restore(storageIn(target), to), { message: /newer version of Errata.*9999-later/ });
   t.strictSame(readdirSync(target), []);
 });
@@ -166,19 +166,19 @@ t.test('an adapter whose file was lost is named, and the rest is backed up', asy
   const digest = database.prepare(`select digest from adapters where version = 'v1'`).pluck().get() as string;
   database.close();
   appendFileSync(fileOf(storage.dataDir, digest, 'adapter_model.safetensors'), 'x');
-  const to = path.join(directory(t, 'backups'), 'one');
+  const to = path.join(folder(t, 'backups'), 'one');
   const made = await errata(['backup', to], storage.dataDir, { ERRATA_DATA_DIR: storage.dataDir });
   t.match(made, { code: 1, stderr: /v1: adapter_model.safetensors is not the file that was stored/ });
   const manifest = JSON.parse(readFileSync(path.join(to, 'manifest.json'), 'utf8')) as BackupManifest;
   t.equal(manifest.files.length, 3);
-  const target = directory(t, 'target');
+  const target = folder(t, 'target');
   await restore(storageIn(target), to);
   t.strictSame(readdirSync(path.join(target, 'adapters')).includes(digest), false);
 });
 
 t.test('a backup never takes the place of another, and one that fails leaves nothing', async (t) => {
   const storage = await filled(t);
-  const backups = directory(t, 'backups');
+  const backups = folder(t, 'backups');
   mkdirSync(path.join(backups, 'one'));
   await t.rejects(backup(storage, path.join(backups, 'one'), NOW), { message: /one is there already/ });
   const nowhere = storageIn(path.join(backups, 'one'));

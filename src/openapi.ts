@@ -25,6 +25,7 @@ const uncalled = (): never => {
 const describedOnly: Dependencies = {
   judge: { judge: uncalled },
   engine: { status: uncalled, warmUp: uncalled },
+  recording: uncalled,
   embedding: null,
   checkpoint: uncalled,
   modules: uncalled,

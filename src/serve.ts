@@ -45,7 +45,7 @@ export async function serve(config: Config): Promise<Service> {
   };
   try {
     const log = lateLog();
-    const opened = await openParts(config, checkpoint, closers);
+    const opened = await openParts(config, checkpoint, log, closers);
     const parts = { config, checkpoint, labels, log, newId: uuidv7, now: Date.now, monotonic, ...opened };
     const app = await application(parts, closers);
     log.to = app.log;
@@ -63,12 +63,13 @@ type Closers = (() => Promise<void>)[];
 async function openParts(
   config: Config,
   checkpoint: Checkpoint,
+  log: Log,
   closers: Closers,
 ): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'>> {
-  const database = await openDatabase({ url: config.databaseUrl });
+  const database = await openDatabase({ url: config.databaseUrl, log });
   closers.push(() => database.close());
   const { retentionDays: days, retentionMaxMb } = config;
-  const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now };
+  const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now, log };
   closers.push(keepRetention(database, retention));
   const text = await openText(textFiles(config, config.maxTokens));
   closers.push(() => text.close());
@@ -94,7 +95,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   const { config, checkpoint, labels, database, engine, text } = parts;
   const adapters = await openAdapters(parts);
   closers.push(() => adapters.comparisons.close());
-  const metrics = createMetrics({ engine: () => engine.status() });
+  const metrics = createMetrics({ engine: () => engine.status(), database: () => database.health() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
   const judge = createJudge({
     model,
@@ -115,6 +116,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
     {
       judge,
       engine,
+      recording: () => config.record !== 'required' || database.health().writing === 'open',
       metrics,
       embedding,
       ...learning,

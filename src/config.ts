@@ -66,7 +66,7 @@ export const SETTINGS = {
   databaseUrl: {
     name: 'ERRATA_DATABASE_URL',
     read: databaseUrl,
-    fallback: (env) => `sqlite:${path.join(dataDirectory(env), 'errata.db')}`,
+    fallback: (env) => `sqlite:${path.resolve(dataDirectory(env), 'errata.db')}`,
     told: 'sqlite:<data directory>/errata.db',
     help: 'where judgements are recorded',
     example: 'sqlite:/var/lib/errata/errata.db',

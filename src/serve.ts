@@ -19,6 +19,7 @@ import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { listenFault, naming, refuseOther } from './start-faults.js';
 import { openText } from './text/text.js';
 import { textFiles } from './train-open.js';
 
@@ -36,8 +37,7 @@ const MEGABYTE = 1_000_000;
 /** Opens everything and listens. Rejects with an error that names the setting, the file or the key that is wrong. */
 export async function serve(config: Config): Promise<Service> {
   refuseOpenService(config.host, 0);
-  await verifyLock(config.model);
-  const checkpoint = await openCheckpoint(config.model);
+  const checkpoint = await naming('ERRATA_MODEL', openModel(config.model));
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
   const closers: Closers = [];
   const close = async (): Promise<void> => {
@@ -50,12 +50,24 @@ export async function serve(config: Config): Promise<Service> {
     const app = await application(parts, closers);
     log.to = app.log;
     closers.push(() => app.close());
-    await app.listen({ host: config.host, port: config.port });
+    await listen(app, config);
     return { url: addressOf(app, config.host), close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function openModel(folder: string): Promise<Checkpoint> {
+  await refuseOther(folder);
+  await verifyLock(folder);
+  return openCheckpoint(folder);
+}
+
+async function listen(app: FastifyInstance, { host, port }: Config): Promise<void> {
+  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    throw listenFault(error, host, port);
+  });
 }
 
 type Closers = (() => Promise<void>)[];
@@ -66,12 +78,13 @@ async function openParts(
   log: Log,
   closers: Closers,
 ): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'>> {
-  const database = await openDatabase({ url: config.databaseUrl, log });
+  const opening = openDatabase({ url: config.databaseUrl, log });
+  const database = await naming('ERRATA_DATA_DIR or ERRATA_DATABASE_URL', opening);
   closers.push(() => database.close());
   const { retentionDays: days, retentionMaxMb } = config;
   const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now, log };
   closers.push(keepRetention(database, retention));
-  const text = await openText(textFiles(config, config.maxTokens));
+  const text = await naming('ERRATA_MODEL', openText(textFiles(config, config.maxTokens)));
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());

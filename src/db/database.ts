@@ -1,6 +1,7 @@
 /** The door of src/db: one SQLite file, written by one worker thread and read by another. */
 import path from 'node:path';
 import type { Kysely } from 'kysely';
+import { databaseFile } from '../database-url.js';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
 import { Link, type Log } from './link.js';
@@ -53,13 +54,6 @@ export interface DatabaseOptions {
 const SILENT: Log = { info: () => undefined, error: () => undefined };
 const WORKER = new URL('./worker.js', import.meta.url);
 
-/** `sqlite:data/errata.db`, `sqlite:/var/lib/errata.db` or `sqlite:///var/lib/errata.db` → the absolute path. */
-export function databaseFile(url: string): string {
-  const file = /^sqlite:(?:\/\/(?=\/))?([^/?#:][^?#]*|\/(?!\/)[^?#]*)$/.exec(url)?.[1];
-  if (file === undefined) throw new Problem('storage-failed', `${url} is not a database address such as sqlite:FILE`);
-  return path.resolve(file);
-}
-
 /** Commits and their units, as the writer tells them. */
 class Tally {
   groups = 0;
@@ -81,7 +75,7 @@ class Tally {
  */
 export async function openDatabase<U extends Units = typeof units>(options: DatabaseOptions): Promise<Database<U>> {
   const { log = SILENT, worker: script = WORKER, busyTimeoutMs = 5000, streamIdleMs = 60_000 } = options;
-  const file = databaseFile(options.url);
+  const file = fileOf(options.url);
   const tally = new Tally();
   const shared = { script, log, onReplies: (replies: Replies) => tally.count(replies) };
   const open = (role: Role): OpenRequest => ({
@@ -98,6 +92,12 @@ export async function openDatabase<U extends Units = typeof units>(options: Data
     throw error;
   });
   return join<U>(writer, reader, tally);
+}
+
+function fileOf(url: string): string {
+  const file = databaseFile(url);
+  if (file === null) throw new Problem('storage-failed', `${url} is not a database address such as sqlite:FILE`);
+  return path.resolve(file);
 }
 
 function join<U extends Units>(writer: Link, reader: Link, tally: Tally): Database<U> {

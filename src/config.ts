@@ -281,10 +281,13 @@ function checkTogether(config: Config, warn: (message: string) => void): void {
   }
 }
 
-/** A line for each ERRATA_ variable that no setting reads. */
+/** What the command line reads where it asks a service. */
+const CLIENT_VARIABLES = new Set(['ERRATA_URL', 'ERRATA_API_KEY']);
+
+/** A line for each ERRATA_ variable that nothing reads. */
 function strangers(env: Environment): string[] {
   const known = Object.values(SETTINGS).map(({ name }): string => name);
   return Object.keys(env)
-    .filter((name) => name.startsWith('ERRATA_') && !known.includes(name))
+    .filter((name) => name.startsWith('ERRATA_') && !known.includes(name) && !CLIENT_VARIABLES.has(name))
     .map((name) => `${name} is not a setting; the nearest is ${nearest(name, known)}`);
 }

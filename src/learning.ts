@@ -55,7 +55,7 @@ export async function openAdapters(parts: LearningParts): Promise<Adapters> {
     text,
     engine: { classify: registry.classify, status: () => engine.status() },
     labels,
-    base,
+    base: { name: base.name, digest: base.digest },
     adapters: registry,
     reviews: () => prepareTrainingData(database),
     gate: gateOf(parts.config),

@@ -175,25 +175,25 @@ interface Trigger {
 function createTrigger(options: TrainingOptions, runner: Runner): Trigger {
   let looking: Promise<void> | null = null;
   let again = false;
-  let closed = false;
+  const closing = new AbortController();
   const loop = async (): Promise<void> => {
     do {
       again = false;
       await lookOnce(options, runner).catch((error: unknown) =>
         options.log.error({ err: error }, 'whether a training run is due could not be decided'),
       );
-    } while (again && !closed);
+    } while (again && !closing.signal.aborted);
     looking = null;
   };
   return {
     look() {
-      if (closed || options.trainAfter === 0) return;
+      if (closing.signal.aborted || options.trainAfter === 0) return;
       again = true;
       looking ??= loop();
     },
     idle: async () => looking ?? undefined,
     close: async () => {
-      closed = true;
+      closing.abort();
       await looking;
     },
   };

@@ -42,6 +42,8 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     gateLowerLimit: -0.05,
     gateMinRows: 20,
     gateMinPages: 10,
+    trainAfter: 100,
+    trainingChildren: null,
     logLevel: 'info',
   });
 });

@@ -19,7 +19,7 @@ const HOUSE: readonly Imports[] = [
   {
     file: 'src/labels.ts',
     allowed: ['node:fs/promises', './errors.js'],
-    refused: ['./judge.js', './engine/engine.js', '../schemas/nli.js', 'fastify', 'undici'],
+    refused: ['./judge.js', './engine/engine.js', '../schemas/nli.js', '../client/client.js', 'fastify', 'undici'],
   },
   {
     file: 'src/tensors/safetensors.ts',
@@ -72,6 +72,28 @@ const HOUSE: readonly Imports[] = [
     refused: ['../db/database.js', '../engine/engine.js', '../../routes/nli.js', 'fastify'],
   },
   {
+    file: 'src/training/child.ts',
+    allowed: [
+      '../runtime/session.js',
+      '../graph/training.js',
+      '../recipe.js',
+      '../checkpoint/head.js',
+      './messages.js',
+    ],
+    refused: [
+      '../train.js',
+      '../db/database.js',
+      '../../adapters/format.js',
+      'onnxruntime-node',
+      '../engine/engine.js',
+    ],
+  },
+  {
+    file: 'src/recipe.ts',
+    allowed: ['./errors.js'],
+    refused: ['./train.js', './training/supervisor.js', '../schemas/training-runs.js', 'typebox'],
+  },
+  {
     file: 'adapters/peft.ts',
     allowed: ['../src/db/database.js', '../src/tensors/safetensors.js', '../src/errors.js'],
     refused: ['../src/engine/engine.js', '../src/judge.js', '../routes/nli.js'],
@@ -110,8 +132,18 @@ const HOUSE: readonly Imports[] = [
   },
   {
     file: 'src/cli/commands/serve.ts',
-    allowed: ['commander', '../../app.js', '../../models/pull.js'],
-    refused: ['better-sqlite3', '@huggingface/hub', 'onnxruntime-node'],
+    allowed: ['commander', '../../app.js', '../../models/pull.js', '../../../client/client.js'],
+    refused: ['better-sqlite3', '@huggingface/hub', 'onnxruntime-node', 'openapi-fetch', '../../../client/errors.js'],
+  },
+  {
+    file: 'client/client.ts',
+    allowed: ['openapi-fetch', './errors.js'],
+    refused: ['../src/errors.js', 'node:fs', 'undici'],
+  },
+  {
+    file: 'demo/demo.ts',
+    allowed: ['node:util', './table.js', '../client/client.js'],
+    refused: ['../src/serve.js', '../client/errors.js', 'openapi-fetch', 'commander'],
   },
   {
     file: 'src/app.ts',

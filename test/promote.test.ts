@@ -240,6 +240,22 @@ t.test('a commit whose answer was lost is found out', async (t) => {
   t.equal(await live(registry), 'v1', 'what the disk says is what answers');
 });
 
+t.test('children that die during promotions cost nobody an answer', async (t) => {
+  const two = await realEngine(t, 2);
+  const { registry } = await opened(t, { engine: two });
+  for (const [i, name] of ['v1', 'v2', 'v3'].entries()) {
+    const victim = two.status().children[i % 2]?.pid ?? 0;
+    const { digest } = await registry.get(name);
+    const promotion = registry.promote(name, forced);
+    process.kill(victim, 'SIGKILL');
+    await promotion;
+    const answers = await Promise.all(Array.from({ length: 20 }, () => registry.classify([ROW], { adapter: digest })));
+    t.ok(answers.flat().every((logits) => logits !== null));
+    await two.warmUp();
+    t.ok((await registry.classify([ROW, ROW, ROW], { adapter: digest })).every((logits) => logits !== null));
+  }
+});
+
 t.test('the history only grows', async (t) => {
   const { registry, parts } = await opened(t);
   await registry.promote('v1', forced);

@@ -164,7 +164,7 @@ t.test('rows without a page are grouped by their premise', async (t) => {
 
 t.test('held-out rows whose text is nearly one of the training side leave, and are named', async (t) => {
   const { url, database } = await learn(t);
-  const long = (number: number): string => `${premise(number)} ${premise(number + 1000)} ${premise(number + 2000)}`;
+  const long = (number: number): string => [0, 1, 2, 3, 4].map((part) => premise(number + 1000 * part)).join(' ');
   const twins = Array.from({ length: 40 }, (_, at) => [
     correction(at, { premise: long(at), page_id: `left-${at}` }),
     { ...correction(at, { premise: `${long(at)} indeed`, page_id: `right-${at}` }), nli_hypothesis: `Claim ${at}.` },

@@ -22,3 +22,13 @@ export async function timed(work: () => Promise<unknown>, repetitions: number, w
 }
 
 export const rounded = (value: number, digits = 1): number => Number(value.toFixed(digits));
+
+export const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Of the mean; 0 for a single value. */
+export function standardError(values: readonly number[]): number {
+  const center = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0);
+  return values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1) / values.length);
+}

@@ -1,16 +1,23 @@
 /** The command line: one file for each command under commands/, registered here one by one. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package.js';
+import * as compare from './commands/compare.js';
 import * as config from './commands/config.js';
+import * as exportOut from './commands/export.js';
 import * as golden from './commands/golden.js';
-import * as imports from './commands/import.js';
+import * as importLearnt from './commands/import-learnt.js';
+import * as importLyra from './commands/import.js';
 import * as models from './commands/models.js';
+import * as promote from './commands/promote.js';
 import * as serve from './commands/serve.js';
+import * as train from './commands/train.js';
+import { ExitStatus } from './exit.js';
+import { explained } from './service.js';
 import { settingsHelp } from './settings.js';
 
 /**
  * Runs one command line, without the two words `node errata`.
- * @returns the exit code: 0, 1 for a failure, 2 for a command line that says nothing sensible
+ * @returns the exit code: 0, 1 for a failure, 2 for a command line that says nothing sensible, or what the command says
  */
 export async function runProgram(words: readonly string[]): Promise<number> {
   try {
@@ -18,7 +25,8 @@ export async function runProgram(words: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    console.error(explain(error));
+    if (error instanceof ExitStatus) return error.status;
+    console.error(explain(explained(error)));
     return 1;
   }
 }
@@ -35,8 +43,8 @@ function createProgram(): Command {
     .showHelpAfterError('(errata --help tells more)')
     .addHelpText('after', settingsHelp());
   serve.register(program);
+  for (const command of [train, compare, promote, exportOut, importLyra, importLearnt]) command.register(program);
   models.register(program);
-  imports.register(program);
   golden.register(program);
   config.register(program);
   return program;

@@ -12,6 +12,8 @@ export function settingsHelp(): string {
     '',
     'Environment variables:',
     ...lines,
+    `  ${'ERRATA_URL'.padEnd(width)}  address of the service that commands ask (default: http://127.0.0.1:8100)`,
+    `  ${'ERRATA_API_KEY'.padEnd(width)}  API key that they send`,
     `  ${'HF_TOKEN'.padEnd(width)}  token for gated models (models pull)`,
   ].join('\n');
 }

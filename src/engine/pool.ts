@@ -6,6 +6,7 @@ import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
 import type { BatchMessage } from './messages.js';
 import { HeldAdapters } from './held-adapters.js';
+import type { InferenceChild } from './inference-child.js';
 import { Queue, paddedTokens, tokensOf } from './queue.js';
 import { type Entry, Request } from './request.js';
 import { Slot } from './slot.js';
@@ -90,13 +91,17 @@ export class InferencePool implements Engine {
     this.#loaded.add(digest);
   }
 
-  /** One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. */
+  /**
+   * One child after the other, and no batch to the one whose turn it is: opening a session may take it a second. A child
+   * that still starts is told too but not waited for: it takes no batch before it has done what it was told.
+   */
   async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
-    for (const slot of this.#slots) {
-      if (!slot.child.connected) continue; // the next one in its place is started with the adapter
+    for (const { child } of this.#slots.filter(({ state }) => state === 'starting'))
+      child.hold(digest, tensors).catch(() => undefined); // it tells its end by ending
+    for (const slot of this.#slots.filter(({ state }) => state !== 'starting')) {
       slot.reserved = this.#slots.length > 1;
       try {
-        await slot.child.hold(digest, tensors);
+        await holdWhileAlive(slot.child, digest, tensors);
       } finally {
         slot.reserved = false;
         this.#dispatch();
@@ -262,6 +267,13 @@ export class InferencePool implements Engine {
   #hopeless(): boolean {
     return this.#slots.every(({ state, failures }) => state === 'starting' && failures >= HOPELESS_STARTS);
   }
+}
+
+/** Rejects when the child cannot have the adapter; when it dies, the next one in its place is started with it. */
+async function holdWhileAlive(child: InferenceChild, digest: string, tensors: AdapterTensors): Promise<void> {
+  await child.hold(digest, tensors).catch((error: unknown) => {
+    if (child.connected) throw error;
+  });
 }
 
 const unavailable = (detail: string, cause?: Error): Problem =>

@@ -75,6 +75,11 @@ dl.facts { font-size: .88rem; gap: .15rem .9rem; margin: .6rem 0 0; font-variant
   :root { --paper: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --wash: #f2f2f2; --old: #8a6d1f; --new: #1f5fa8; --good: #17703f; --bad: #b3261e; --open: #8a5a00; --good-wash: #e3f3ea; --bad-wash: #fbe6e4; --open-wash: #fbf0da; --heat: 31, 95, 168; --heat-bad: 179, 38, 30; }
   body { font-size: 10.5pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
-  h2 { break-after: avoid; }
+  h2, .lead { break-after: avoid; }
+  .card.scroll { break-inside: auto; }
+  .big { font-size: 1.15rem; } .card { padding: .8rem .9rem; }
+  dl.facts { font-size: .78rem; }
+  .grid { grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); }
+  details::details-content { content-visibility: visible; } summary { color: var(--soft); }
 }
 `;

@@ -182,6 +182,12 @@ function withHeader(change: (header: string) => string, length?: bigint): Adapte
   return { ...PEFT, weights: Buffer.concat([prefix, header, PEFT.weights.slice(8 + size)]) };
 }
 
+function deep(): Buffer {
+  return Buffer.from(`{"x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`);
+}
+
+const farKey = Buffer.from(`{"r"${' '.repeat(100)}:8,"r":4}`);
+
 const REFUSED: [string, AdapterFiles, RegExp][] = [
   ['another kind', withConfig({ peft_type: 'IA3' }), /adapter_config.json: peft_type is "IA3"/],
   ['another task', withConfig({ task_type: 'CAUSAL_LM' }), /task_type/],
@@ -206,7 +212,10 @@ const REFUSED: [string, AdapterFiles, RegExp][] = [
   ['an excluded module', withConfig({ exclude_modules: ['value_proj'] }), /value_proj.*does not target/],
   ['no JSON', { ...PEFT, config: Buffer.from('{"r":') }, /not valid JSON/],
   ['a key twice', { ...PEFT, config: Buffer.from('{"r":8,"r":4}') }, /"r" stands twice/],
+  ['a key twice, far from its colon', { ...PEFT, config: farKey }, /"r" stands twice/],
   ['no object', { ...PEFT, config: Buffer.from('[]') }, /not a JSON object/],
+  ['a deep configuration', { ...PEFT, config: deep() }, /nested deeper than 64 levels/],
+  ['a deep header', withHeader(() => deep().toString()), /safetensors: .*nested deeper than 64 levels/],
   ['no UTF-8', { ...PEFT, config: Buffer.of(0x7b, 0xff, 0x7d) }, /not UTF-8/],
   ['a huge configuration', { ...PEFT, config: Buffer.alloc(65_537, 0x20) }, /at most 65536/],
   [

@@ -107,3 +107,11 @@ t.test('an external_id is stored once', async (t) => {
     [replaced.id],
   );
 });
+
+t.test('the same correction from many at once is stored once', async (t) => {
+  const { url } = await learn(t);
+  const body = { ...CLAIM, correct_label: 'refutes', external_id: 'x' };
+  const answers = await Promise.all(Array.from({ length: 8 }, () => post(`${url}/corrections`, body)));
+  t.strictSame([...new Set(answers.map((answer) => row(answer).id))], [row(answers[0] as (typeof answers)[0]).id]);
+  t.equal((await list(url)).items.length, 1);
+});

@@ -21,6 +21,14 @@ t.test('streams of neighbouring tuples have nothing in common', async (t) => {
   t.equal(new Set(starts.flat()).size, streams.length * 64);
 });
 
+t.test('both halves of a key depend on every number of the tuple', async (t) => {
+  for (const tuple of [(i: number) => [i, 7, 7], (i: number) => [7, i, 7], (i: number) => [7, 7, i]]) {
+    const keys = Array.from({ length: 1000 }, (_, i) => keyOf(...tuple(i)));
+    t.equal(new Set(keys.map(({ low }) => low)).size, 1000);
+    t.equal(new Set(keys.map(({ high }) => high)).size, 1000);
+  }
+});
+
 t.test('a permutation holds each number once, and every place gets every number', async (t) => {
   const seen = Array.from({ length: 5 }, () => new Set<number>());
   for (let seed = 0; seed < 200; seed++) {

@@ -20,6 +20,7 @@ export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, opti
   app.get(
     '/health',
     {
+      config: { roles: 'open' },
       schema: {
         operationId: 'getHealth',
         summary: 'Which models are loaded',
@@ -32,14 +33,22 @@ export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, opti
       models_loaded: { nli: engine.status().ready, embedding: (await embedding?.ready()) ?? false },
     }),
   );
-  app.get('/health/live', { schema: probe('isLive', 'Whether the process runs') }, async (): Promise<Probe> => ({
-    status: 'ok',
-  }));
-  app.get('/health/ready', { schema: probe('isReady', 'Whether it takes work now', 503) }, async (): Promise<Probe> => {
-    const hindrance = hindranceOf(options);
-    if (hindrance !== undefined) throw new Problem('not-ready', hindrance);
-    return { status: 'ok' };
-  });
+  app.get(
+    '/health/live',
+    { ...OPEN_TO_ALL, schema: probe('isLive', 'Whether the process runs') },
+    async (): Promise<Probe> => ({
+      status: 'ok',
+    }),
+  );
+  app.get(
+    '/health/ready',
+    { ...OPEN_TO_ALL, schema: probe('isReady', 'Whether it takes work now', 503) },
+    async (): Promise<Probe> => {
+      const hindrance = hindranceOf(options);
+      if (hindrance !== undefined) throw new Problem('not-ready', hindrance);
+      return { status: 'ok' };
+    },
+  );
 };
 
 function hindranceOf({ engine, closing, recording }: HealthOptions): string | undefined {
@@ -47,6 +56,8 @@ function hindranceOf({ engine, closing, recording }: HealthOptions): string | un
   if (!engine.status().ready) return 'no inference child can answer yet';
   return recording() ? undefined : 'judgements must be recorded, and the database is not written to';
 }
+
+const OPEN_TO_ALL = { config: { roles: 'open' } } as const;
 
 const probe = (operationId: string, summary: string, ...statuses: number[]) => ({
   operationId,

@@ -1,10 +1,12 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
 import { adapters, type AdaptersOptions } from './adapters.js';
+import { auditLog, type AuditLogOptions } from './audit-log.js';
 import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
 import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
 import { embed, type EmbedOptions } from './embed.js';
+import { erasures, type ErasuresOptions } from './erasures.js';
 import { health, type HealthOptions } from './health.js';
 import { noteMethods, refuseOtherMethods } from './wire/methods.js';
 import { metrics, type MetricsOptions } from './metrics.js';
@@ -27,9 +29,11 @@ export type RouteOptions = NliOptions &
   CorrectionsOptions &
   CorrectionLinesOptions &
   ReadinessOptions &
+  ErasuresOptions &
   AdaptersOptions &
   TrainingRunsOptions &
-  ShadowComparisonsOptions;
+  ShadowComparisonsOptions &
+  AuditLogOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -39,9 +43,11 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(corrections, options);
   await app.register(correctionLines, options);
   await app.register(readiness, options);
+  await app.register(erasures, options);
   await app.register(adapters, options);
   await app.register(trainingRuns, options);
   await app.register(shadowComparisons, options);
+  await app.register(auditLog, options);
   await app.register(model, options);
   await app.register(embed, options);
   await app.register(warmup, options);

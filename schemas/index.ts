@@ -9,6 +9,7 @@ import {
   RegisteredAdapter,
   RollbackRequest,
 } from './adapters.js';
+import { AuditEntry, AuditLog } from './audit-log.js';
 import { LabelSchema, LabelWord } from './common.js';
 import {
   ConfidenceSource,
@@ -23,6 +24,7 @@ import {
   ReviewSource,
 } from './corrections.js';
 import { EmbedRequest, EmbedResponse } from './embed.js';
+import { Erasure, ErasureRequest } from './erasures.js';
 import { Health, Probe } from './health.js';
 import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
@@ -74,6 +76,8 @@ export const components: readonly TSchema[] = [
   CorrectionList,
   ImportReport,
   Readiness,
+  ErasureRequest,
+  Erasure,
   RegisteredAdapter,
   AdapterList,
   ActiveAdapter,
@@ -91,4 +95,6 @@ export const components: readonly TSchema[] = [
   ComparisonSide,
   GateRule,
   Flip,
+  AuditEntry,
+  AuditLog,
 ];

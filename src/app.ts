@@ -2,19 +2,25 @@
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { routes, type RouteOptions } from '../routes/index.js';
+import { guardRoutes } from '../routes/wire/access.js';
 import { readJsonBodies } from '../routes/wire/body.js';
 import { boundBodies, LONGEST_BODY_MS } from '../routes/wire/body-time.js';
 import { closeGently } from '../routes/wire/closing.js';
 import { trackExchanges } from '../routes/wire/exchanges.js';
 import { answerClientError, answerProblem } from '../routes/wire/failure.js';
 import { answerHalfClosed } from '../routes/wire/half-close.js';
+import { secureHeaders } from '../routes/wire/headers.js';
 import { components } from '../schemas/index.js';
+import type { Access } from './access.js';
 import { Problem } from './errors.js';
 import { LIMITS } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { openApiInfo } from './openapi-info.js';
 
-export type Dependencies = Omit<RouteOptions, 'closing' | 'metrics'> & { readonly metrics: Metrics };
+export type Dependencies = Omit<RouteOptions, 'closing' | 'metrics'> & {
+  readonly metrics: Metrics;
+  readonly access: Access;
+};
 
 export interface AppOptions {
   /** Pino's options; nothing is logged without. */
@@ -40,6 +46,8 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
   const waiting = observe(app, dependencies.metrics);
   const closing = closeGently(app, waiting, options.closeGraceMs ?? 5_000);
   answerHalfClosed(app);
+  await secureHeaders(app);
+  guardRoutes(app, dependencies.access);
   await app.register(swagger, { openapi: openApiInfo, refResolver: { buildLocalReference: componentName } });
   await app.register(routes, { ...dependencies, closing });
   return app;

@@ -40,6 +40,8 @@ export interface JudgeRequest {
   readonly pairs: readonly JudgePair[];
   /** `active`, `base`, a version or an id. */
   readonly adapter: string;
+  /** The API key that asks; null while the service is open. */
+  readonly key_id?: string | null;
   readonly signal?: AbortSignal;
 }
 
@@ -70,6 +72,7 @@ export interface JudgementRecord {
   readonly created_at: string;
   /** From the request's admission to its logits. */
   readonly latency_ms: number;
+  readonly key_id: string | null;
 }
 
 /** `best-effort`: a failed record leaves prediction_id null; `required`: it fails the request; `off`: none is kept. */
@@ -139,7 +142,7 @@ async function judge(parts: JudgeParts, request: JudgeRequest): Promise<JudgeAns
     if (!('ids' in one)) return troubled(pair_id, one.detail, false);
     return judgement(parts.labels, pair_id, logits[row++] ?? null, one.truncated);
   });
-  return { ...answer, results: await recorded(parts, request.pairs, results, adapter, start) };
+  return { ...answer, results: await recorded(parts, request, results, adapter, start) };
 }
 
 /** What the deadline leaves, in milliseconds. */
@@ -226,7 +229,7 @@ function scoresOf(labels: readonly CheckpointLabel[], shares: readonly number[])
 /** The results with their prediction_id, once the rows are on disk. */
 async function recorded(
   parts: JudgeParts,
-  pairs: readonly JudgePair[],
+  { pairs, key_id = null }: JudgeRequest,
   results: Judgement[],
   adapter: AdapterRef | null,
   start: number,
@@ -238,13 +241,14 @@ async function recorded(
     adapter,
     created_at: new Date(parts.clock.now()).toISOString(),
     latency_ms: parts.clock.monotonic() - start,
+    key_id,
   };
   const named = results.map((result) => (result.error === null ? { ...result, prediction_id: parts.newId() } : result));
   const rows = named.flatMap((result, index) => recordOf(result, pairs[index] as JudgePair, made));
   return rows.length === 0 || (await written(parts.record, rows, left(parts, start))) ? named : results;
 }
 
-type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms'>;
+type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms' | 'key_id'>;
 
 /** One row, or none for a pair that was not judged. */
 function recordOf(result: Judgement, pair: JudgePair, made: Made): JudgementRecord[] {

@@ -17,13 +17,27 @@ export const openApiInfo = {
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   servers: [{ url: '/' }],
+  components: {
+    securitySchemes: {
+      api_key: {
+        type: 'http' as const,
+        scheme: 'bearer',
+        description: [
+          '`Authorization: Bearer errata_<role>_<id>_<secret>`, from `errata keys create`. An operation lists the roles',
+          'that may call it, any one of which suffices. A service without any key listens on loopback only and is open.',
+        ].join('\n'),
+      },
+    },
+  },
   tags: [
     { name: 'judging', description: 'Pairs in, labels out' },
     { name: 'predictions', description: 'What was judged' },
     { name: 'training', description: 'What is learnt from corrections' },
     { name: 'model', description: 'What judges' },
     { name: 'adapters', description: 'What was learnt, and whether to trust it' },
+    { name: 'erasures', description: 'What must not be kept' },
     { name: 'embedding', description: 'Passed on to another server' },
+    { name: 'audit', description: 'Who did what' },
     { name: 'health', description: 'Is it up, and how is it' },
   ],
 };

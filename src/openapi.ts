@@ -23,6 +23,8 @@ const uncalled = (): never => {
 };
 
 const describedOnly: Dependencies = {
+  access: { principal: uncalled },
+  auditLog: uncalled,
   judge: { judge: uncalled },
   engine: { status: uncalled, warmUp: uncalled },
   recording: uncalled,
@@ -53,6 +55,7 @@ const describedOnly: Dependencies = {
     rollback: uncalled,
   },
   adapterBytes: 1,
+  erase: uncalled,
   training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
   comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {

@@ -4,16 +4,20 @@ import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { uuidv7 } from 'uuidv7';
 import { largestAdapter } from '../adapters/size.js';
+import { createAccess } from './access.js';
 import { buildApp } from './app.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.js';
 import { verifyLock } from './checkpoint/lock.js';
 import { linearModules } from './checkpoint/modules.js';
 import type { Config } from './config.js';
+import { allKeys } from './db/api-keys.js';
+import { listAudit } from './db/audit.js';
 import { openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
 import { type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
+import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
 import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
@@ -26,6 +30,8 @@ import { textFiles } from './train-open.js';
 export interface Service {
   /** Where it listens, with the port it was given. */
   readonly url: string;
+  /** There was no API key when it began: everybody on this machine may do everything. */
+  readonly open: boolean;
   /** Answers what was accepted, then ends every part. */
   close(): Promise<void>;
 }
@@ -36,7 +42,6 @@ const MEGABYTE = 1_000_000;
 
 /** Opens everything and listens. Rejects with an error that names the setting, the file or the key that is wrong. */
 export async function serve(config: Config): Promise<Service> {
-  refuseOpenService(config.host, 0);
   const checkpoint = await naming('ERRATA_MODEL', openModel(config.model));
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
   const closers: Closers = [];
@@ -51,7 +56,8 @@ export async function serve(config: Config): Promise<Service> {
     log.to = app.log;
     closers.push(() => app.close());
     await listen(app, config);
-    return { url: addressOf(app, config.host), close };
+    if (opened.keys === 0) app.log.warn('there are no API keys: open to everybody on this machine');
+    return { url: addressOf(app, config.host), open: opened.keys === 0, close };
   } catch (error) {
     await close();
     throw error;
@@ -77,10 +83,12 @@ async function openParts(
   checkpoint: Checkpoint,
   log: Log,
   closers: Closers,
-): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'>> {
+): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'> & { readonly keys: number }> {
   const opening = openDatabase({ url: config.databaseUrl, log });
   const database = await naming('ERRATA_DATA_DIR or ERRATA_DATABASE_URL', opening);
   closers.push(() => database.close());
+  const { length: keys } = await allKeys(database.kysely);
+  refuseOpenService(config.host, keys);
   const { retentionDays: days, retentionMaxMb } = config;
   const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now, log };
   closers.push(keepRetention(database, retention));
@@ -88,7 +96,7 @@ async function openParts(
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());
-  return { database, text, engine };
+  return { database, text, engine, keys };
 }
 
 function engineOptions(config: Config): EngineOptions {
@@ -131,6 +139,8 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       engine,
       recording: () => config.record !== 'required' || database.health().writing === 'open',
       metrics,
+      access: createAccess({ database, host: config.host, now: parts.now }),
+      auditLog: (page) => listAudit(database.kysely, page),
       embedding,
       ...learning,
       ...adapters,
@@ -138,9 +148,10 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       modules: () => linearModules(checkpoint.config),
       activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
       adapterBytes: largestAdapter(checkpoint.config),
+      erase: (request) => erase(parts, request),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
-        get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,
+        get: async (id, key_id) => (await getPrediction(database.kysely, id, key_id)) ?? undefined,
       },
     },
     { logger: { level: config.logLevel } },

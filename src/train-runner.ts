@@ -3,11 +3,18 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import type { Database } from './db/database.js';
-import { findTrainingRun, readTrainingPairs, type RunProgress, type RunStage } from './db/training-run-rows.js';
+import {
+  findTrainingRun,
+  readTrainingPairs,
+  type RunProgress,
+  type RunStage,
+  type TrainingPair,
+} from './db/training-run-rows.js';
 import { type Fence, runningTrainingRuns } from './db/training-runs.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import type { Recipe } from './recipe.js';
 import type { Encoded, PairTexts } from './text/text.js';
+import { withReplay } from './training/replay.js';
 import {
   createJob,
   type Job,
@@ -240,10 +247,12 @@ class Attempt {
     const pairs = await readTrainingPairs(database.kysely, this.id);
     const texts = pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis }));
     const encoded = await this.#unlessStopped(this.#options.encode(texts, recipe.max_tokens, this.#stopping.signal));
-    const rows = pairs.flatMap(({ correct_label }, i) => {
-      const { ids } = encoded[i] as { ids?: Int32Array };
-      return ids === undefined ? [] : [{ ids, label: placeOf(labels, correct_label) }];
-    });
+    const rowsOf = (kind: TrainingPair['kind']) =>
+      pairs.flatMap((pair, i) => {
+        const { ids } = encoded[i] as { ids?: Int32Array };
+        return ids === undefined || pair.kind !== kind ? [] : [{ ids, label: placeOf(labels, pair.correct_label) }];
+      });
+    const rows = withReplay(rowsOf('correction'), rowsOf('confirmation'));
     if (rows.length === 0) throw new Error('none of the corrections can be encoded');
     const skipped = encoded.flatMap((one, i) =>
       'code' in one ? [{ type: 'left_out', correction_id: pairs[i]?.correction_id, reason: one.code }] : [],

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { databaseFile } from '../src/database-url.js';
+import { sqliteFile } from '../src/database-url.js';
 
 t.test('an address is sqlite: and a path, whose every character counts', async (t) => {
   for (const [address, file] of [
@@ -9,7 +9,7 @@ t.test('an address is sqlite: and a path, whose every character counts', async (
     ['sqlite:///var/errata.db', '/var/errata.db'],
     ['sqlite:/a#b/c?d/%20.db', '/a#b/c?d/%20.db'],
   ] as const)
-    t.equal(databaseFile(address), file, address);
+    t.equal(sqliteFile(address), file, address);
   for (const address of [
     '',
     'errata.db',
@@ -19,5 +19,5 @@ t.test('an address is sqlite: and a path, whose every character counts', async (
     'sqlite::memory:',
     'sqlite:////x',
   ])
-    t.equal(databaseFile(address), null, address);
+    t.equal(sqliteFile(address), null, address);
 });

@@ -1,7 +1,10 @@
 /** Rows of shadow comparisons: queued → running → succeeded | failed, each step a unit of work. */
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { type Actor, SERVICE } from '../roles.js';
+import { appendAudit, type AuditEntry } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { type FlipReport, withoutTexts } from './flip-texts.js';
 import type { Schema, ShadowComparisonsTable } from './schema.js';
 
 export type ComparisonRow = Selectable<ShadowComparisonsTable>;
@@ -27,6 +30,8 @@ export interface InsertInput {
   readonly comparison: NewComparison;
   /** So many may wait or run. */
   readonly most_waiting: number;
+  /** Who asks; the service itself by default. */
+  readonly by?: Actor;
 }
 
 export interface BeginInput {
@@ -67,7 +72,8 @@ const SUMMARY = [
 const OPEN = ['queued', 'running'] as const;
 
 /** A unit of work: one more that waits. Throws Problem 'queue-full' when too many do. */
-export async function insertComparison(db: Kysely<Schema>, { comparison, most_waiting }: InsertInput): Promise<void> {
+export async function insertComparison(db: Kysely<Schema>, input: InsertInput): Promise<void> {
+  const { comparison, most_waiting, by = SERVICE } = input;
   const { waiting } = await db
     .selectFrom('shadow_comparisons')
     .select((eb) => eb.fn.countAll<number>().as('waiting'))
@@ -78,7 +84,16 @@ export async function insertComparison(db: Kysely<Schema>, { comparison, most_wa
     .insertInto('shadow_comparisons')
     .values({ ...comparison, state: 'queued', attempt: 0 })
     .execute();
+  const { id, created_at: at, old_adapter_id, new_adapter_id, run_id } = comparison;
+  await audited(db, 'comparison.start', { id, at, by }, { old_adapter_id, new_adapter_id, run_id });
 }
+
+const audited = (
+  db: Kysely<Schema>,
+  act: `comparison.${'start' | 'end'}`,
+  { id, at, by }: { readonly id: string; readonly at: string; readonly by: Actor },
+  detail: AuditEntry['detail'],
+): Promise<void> => appendAudit(db, { ...by, at, act, subject_type: 'comparison', subject_id: id, detail });
 
 const oldestOpen = (db: Kysely<Schema>) =>
   db
@@ -106,6 +121,7 @@ export async function beginComparison(
     const error = `the service ended ${attempt} times while it compared`;
     const update = { state: 'failed', error, ended_at: at } as const;
     await db.updateTable('shadow_comparisons').set(update).where('id', '=', id).execute();
+    await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state: 'failed', verdict: null });
   }
 }
 
@@ -115,15 +131,31 @@ async function begun(db: Kysely<Schema>, row: ComparisonSummary, at: string): Pr
   return { ...row, ...update };
 }
 
+/** Texts may have been erased while they were compared. */
+async function withoutErased(db: Kysely<Schema>, text: string): Promise<string> {
+  const report = JSON.parse(text) as FlipReport;
+  const ids = [...report.flips.fixed, ...report.flips.broken].map(({ correction_id }) => correction_id);
+  if (ids.length === 0) return text;
+  const gone = await db
+    .selectFrom('erased_corrections')
+    .select('correction_id')
+    .where('correction_id', 'in', ids)
+    .execute();
+  if (gone.length === 0) return text;
+  return JSON.stringify(withoutTexts(report, new Set(gone.map(({ correction_id }) => correction_id))).report);
+}
+
 /** A unit of work: the one terminal state of a running comparison. */
-export async function endComparison(db: Kysely<Schema>, { id, ...end }: EndInput): Promise<void> {
+export async function endComparison(db: Kysely<Schema>, { id, report, ...end }: EndInput): Promise<void> {
   const { numUpdatedRows } = await db
     .updateTable('shadow_comparisons')
-    .set(end)
+    .set({ ...end, report: report && (await withoutErased(db, report)) })
     .where('id', '=', id)
     .where('state', '=', 'running')
     .executeTakeFirst();
   if (numUpdatedRows !== 1n) throw new Problem('conflict', `comparison ${id} does not run`);
+  const { state, verdict, ended_at: at } = end;
+  await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state, verdict });
 }
 
 /** With its report; undefined when there is none of this id. */

@@ -25,7 +25,7 @@ const BEFORE_FIRST_PAGE = 'auto_vacuum = FULL';
 /**
  * Set and read back on every connection. better-sqlite3 is built to run WAL with synchronous=NORMAL, where the last
  * commits may be lost with the power; FULL (2) syncs the log before a commit returns. The two fullfsync make that true on
- * macOS as well, where fsync alone leaves data in the drive's cache.
+ * macOS as well, where fsync alone leaves data in the drive's cache. With secure_delete what is deleted is overwritten.
  */
 const DURABLE = {
   journal_mode: 'wal',
@@ -36,6 +36,7 @@ const DURABLE = {
   trusted_schema: 0,
   temp_store: 2,
   journal_size_limit: 64 * 2 ** 20,
+  secure_delete: 1,
 } as const;
 
 const RETRY_MS = 20;

@@ -1,7 +1,8 @@
 /** The door of src/db: one SQLite file, written by one worker thread and read by another. */
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
-import { databaseFile } from '../database-url.js';
+import { sqliteFile } from '../database-url.js';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
 import { Link, type Log } from './link.js';
@@ -34,6 +35,12 @@ export interface Database<U extends Units = typeof units> {
    * unit throws, or with Problem 'storage-failed' when it could not be committed.
    */
   run<N extends keyof U & string>(name: N, input: UnitInput<U[N]>): Promise<UnitOutput<U[N]>>;
+  /**
+   * Writes the file anew without what was deleted, traces in its free space included, and empties the log beside it.
+   * Nothing else is written meanwhile; needs the file's size of free space twice. Rejects with Problem 'storage-failed',
+   * and 'unavailable' when readers kept the log in use for a minute and a half.
+   */
+  rewrite(): Promise<void>;
   health(): DatabaseHealth;
   /** Finishes what was asked for, then closes the file. */
   close(): Promise<void>;
@@ -75,7 +82,7 @@ class Tally {
  */
 export async function openDatabase<U extends Units = typeof units>(options: DatabaseOptions): Promise<Database<U>> {
   const { log = SILENT, worker: script = WORKER, busyTimeoutMs = 5000, streamIdleMs = 60_000 } = options;
-  const file = fileOf(options.url);
+  const file = databaseFile(options.url);
   const tally = new Tally();
   const shared = { script, log, onReplies: (replies: Replies) => tally.count(replies) };
   const open = (role: Role): OpenRequest => ({
@@ -94,8 +101,9 @@ export async function openDatabase<U extends Units = typeof units>(options: Data
   return join<U>(writer, reader, tally);
 }
 
-function fileOf(url: string): string {
-  const file = databaseFile(url);
+/** The absolute path of `sqlite:FILE`. Throws Problem storage-failed for any other address. */
+export function databaseFile(url: string): string {
+  const file = sqliteFile(url);
   if (file === null) throw new Problem('storage-failed', `${url} is not a database address such as sqlite:FILE`);
   return path.resolve(file);
 }
@@ -107,12 +115,28 @@ function join<U extends Units>(writer: Link, reader: Link, tally: Tally): Databa
       if (tally.stopped !== null) throw new Problem('storage-failed', tally.stopped);
       return (await writer.call({ kind: 'unit', name, input })) as UnitOutput<U[typeof name]>;
     },
+    async rewrite() {
+      if (tally.stopped !== null) throw new Problem('storage-failed', tally.stopped);
+      await rewrite(writer);
+    },
     health: () => healthOf(writer, reader, tally),
     async close() {
       await reader.close();
       await writer.close();
     },
   };
+}
+
+/** A reader, also a stream that nobody reads, holds the log for a minute at most. */
+const LOG_TRIES = 90;
+const LOG_PAUSE_MS = 1000;
+
+async function rewrite(writer: Link): Promise<void> {
+  for (let tries = 0; tries < LOG_TRIES; tries++) {
+    if (await writer.call({ kind: 'rewrite', pages: tries === 0 })) return;
+    await setTimeout(LOG_PAUSE_MS);
+  }
+  throw new Problem('unavailable', 'readers keep the log of the database in use', { retryAfter: 60 });
 }
 
 function healthOf(writer: Link, reader: Link, { groups, units, stopped }: Tally): DatabaseHealth {

@@ -21,6 +21,13 @@ export interface UnitRequest {
   readonly input: unknown;
 }
 
+/** Rids the file of what was deleted; only the writer takes it. Answered with whether the log beside it is empty now. */
+export interface RewriteRequest {
+  readonly kind: 'rewrite';
+  /** False: only the log is emptied. */
+  readonly pages: boolean;
+}
+
 /** A compiled query that writes nothing; only the reader takes it and the streams. */
 export interface QueryRequest {
   readonly kind: 'query';
@@ -53,7 +60,14 @@ export interface CloseRequest {
 }
 
 export type Request =
-  OpenRequest | UnitRequest | QueryRequest | OpenStreamRequest | ReadStreamRequest | CloseStreamRequest | CloseRequest;
+  | OpenRequest
+  | UnitRequest
+  | RewriteRequest
+  | QueryRequest
+  | OpenStreamRequest
+  | ReadStreamRequest
+  | CloseStreamRequest
+  | CloseRequest;
 
 export interface Envelope {
   readonly id: number;

@@ -44,24 +44,26 @@ async function oldest(db: Kysely<Schema>, limit: number, before: string | null):
     .execute();
 }
 
-async function erase(db: Kysely<Schema>, victims: readonly Victim[]): Promise<void> {
+/** Deletes these predictions and the texts that only they used; resolves with how many texts went. */
+export async function forgetPredictions(db: Kysely<Schema>, victims: readonly Victim[]): Promise<number> {
   const seqs = victims.map(({ seq }) => seq);
   const texts = new Set(victims.flatMap(({ premise_id, hypothesis_id }) => [premise_id, hypothesis_id]));
   await db.deleteFrom('predictions').where('seq', 'in', seqs).execute();
   const used = (by: 'premise_id' | 'hypothesis_id') =>
     db.selectFrom('predictions').select('seq').whereRef(by, '=', sql.ref('texts.id'));
-  await db
+  const { numDeletedRows } = await db
     .deleteFrom('texts')
     .where('id', 'in', [...texts])
     .where((eb) => eb.not(eb.or([eb.exists(used('premise_id')), eb.exists(used('hypothesis_id'))])))
-    .execute();
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 /** Deletes up to `limit` predictions; the commit gives their pages back to the file system. */
 export async function sweep(db: Kysely<Schema>, { before, max_bytes, limit }: SweepInput): Promise<SweepOutput> {
   const full = (await usedBytes(db)) > max_bytes;
   const victims = await oldest(db, limit, full ? null : before);
-  if (victims.length > 0) await erase(db, victims);
+  if (victims.length > 0) await forgetPredictions(db, victims);
   const bytes = await usedBytes(db);
   const more = victims.length > 0 && (victims.length === limit || bytes > max_bytes || full);
   return { deleted: victims.length, bytes, done: !more };

@@ -163,6 +163,7 @@ export interface TrainingPair {
   readonly premise: string;
   readonly nli_hypothesis: string;
   readonly correct_label: Label;
+  readonly kind: 'correction' | 'confirmation';
 }
 
 /**
@@ -170,19 +171,23 @@ export interface TrainingPair {
  * history: a run that is resumed learns from what it began with.
  */
 export async function readTrainingPairs(db: Kysely<Schema>, run_id: string): Promise<TrainingPair[]> {
-  const columns = ['id as correction_id', 'premise', 'nli_hypothesis', 'correct_label'] as const;
+  const columns = ['id as correction_id', 'premise', 'nli_hypothesis', 'correct_label', 'original_label'] as const;
   const ids = db
     .selectFrom('training_run_corrections')
     .select('correction_id')
     .where('run_id', '=', run_id)
     .where('used', '=', 1);
-  return await db
+  const rows = await db
     .selectFrom('nli_corrections')
     .select(columns)
     .where('id', 'in', ids)
     .unionAll(db.selectFrom('nli_correction_history').select(columns).where('id', 'in', ids))
     .orderBy('correction_id')
     .execute();
+  return rows.map(({ original_label, ...pair }) => ({
+    ...pair,
+    kind: original_label === pair.correct_label ? 'confirmation' : 'correction',
+  }));
 }
 
 /** How many corrections may be usable and are not in the newest run of that base model: an upper bound, from indices. */

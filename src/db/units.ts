@@ -1,7 +1,9 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import { insertAdapter } from './adapters.js';
+import { insertKey, revokeKey, rotateKey } from './api-keys.js';
 import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
+import { beginErasure, endErasure, eraseSome } from './erasures.js';
 import type { Units } from './group.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
@@ -36,4 +38,10 @@ export const units = {
   insertComparison,
   beginComparison,
   endComparison,
+  beginErasure,
+  eraseSome,
+  endErasure,
+  insertKey,
+  rotateKey,
+  revokeKey,
 } satisfies Units;

@@ -1,11 +1,11 @@
 /** The worker that alone writes: queues units of work and commits them in groups. */
 import { migrations } from './migrations/index.js';
 import { Problem } from '../errors.js';
-import { openConnection } from './connection.js';
+import { type Connection, openConnection } from './connection.js';
 import { localKysely } from './dialect.js';
 import { packFailure, toStorageProblem } from './failures.js';
 import { commitGroup, type GroupContext, type Job, type Units } from './group.js';
-import type { Envelope, OpenRequest, Replies } from './messages.js';
+import type { Envelope, OpenRequest, Replies, Reply, RewriteRequest } from './messages.js';
 import { migrate } from './migrate.js';
 import type { Schema } from './schema.js';
 
@@ -19,12 +19,16 @@ export interface Server {
 /** More units in one commit would save little and keep the first ones waiting. */
 const LARGEST_GROUP = 64;
 
+/** What waits for the log keeps units waiting. */
+const LOG_WAIT_MS = 200;
+
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 class Writer implements Server {
   readonly #context: GroupContext;
   readonly #post: (replies: Replies) => void;
   readonly #jobs: Job[] = [];
+  readonly #rewrites: (Pick<Job, 'id'> & Pick<RewriteRequest, 'pages'>)[] = [];
   #stopped: string | null = null;
   #draining: Promise<void> | null = null;
 
@@ -34,8 +38,9 @@ class Writer implements Server {
   }
 
   handle({ id, request }: Envelope): void {
-    if (request.kind !== 'unit') throw new Error(`the writer takes no ${request.kind}`);
-    this.#jobs.push({ id, request });
+    if (request.kind === 'rewrite') this.#rewrites.push({ id, pages: request.pages });
+    else if (request.kind === 'unit') this.#jobs.push({ id, request });
+    else throw new Error(`the writer takes no ${request.kind}`);
     this.#draining ??= this.#drain();
   }
 
@@ -46,10 +51,11 @@ class Writer implements Server {
 
   /** Each turn of the event loop brings in what was posted meanwhile: that is the next group. A lone unit waits one turn. */
   async #drain(): Promise<void> {
-    while (this.#jobs.length > 0) {
+    while (this.#jobs.length + this.#rewrites.length > 0) {
       await nextTurn();
       const jobs = this.#jobs.splice(0, LARGEST_GROUP);
-      if (this.#stopped === null) await this.#commit(jobs);
+      if (jobs.length === 0) this.#rewrite();
+      else if (this.#stopped === null) await this.#commit(jobs);
       else this.#refuse(jobs, this.#stopped);
     }
     this.#draining = null;
@@ -61,9 +67,32 @@ class Writer implements Server {
     this.#post({ replies, group: true, stopped });
   }
 
+  #rewrite(): void {
+    for (const { id, pages } of this.#rewrites.splice(0)) {
+      const reply = { replies: [rewritten(this.#context.connection, id, pages)], group: false, stopped: this.#stopped };
+      this.#post(reply);
+    }
+  }
+
   #refuse(jobs: readonly Job[], stopped: string): void {
     const failure = packFailure(new Problem('storage-failed', stopped));
     this.#post({ replies: jobs.map(({ id }) => ({ id, ok: false, failure })), group: false, stopped });
+  }
+}
+
+/** The new pages are gathered in a temporary file: the whole database would be too much for the memory. */
+function rewritten(connection: Connection, id: number, pages: boolean): Reply {
+  const settings = ['temp_store', 'busy_timeout'].map((name) => [name, connection.pragma(name, { simple: true })]);
+  try {
+    connection.pragma('temp_store = 1');
+    connection.pragma(`busy_timeout = ${LOG_WAIT_MS}`);
+    if (pages) connection.exec('vacuum');
+    const [log] = connection.pragma('wal_checkpoint(truncate)') as { readonly busy: number }[];
+    return { id, ok: true, output: log?.busy === 0 };
+  } catch (error) {
+    return { id, ok: false, failure: packFailure(toStorageProblem(error, connection.name)) };
+  } finally {
+    for (const [name, value] of settings) connection.pragma(`${String(name)} = ${String(value)}`);
   }
 }
 

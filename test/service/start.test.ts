@@ -70,7 +70,11 @@ const BROKEN: readonly [name: string, spoil: (folder: string) => void, says: Reg
   ['no weights', (f) => unlinkSync(path.join(f, 'model.safetensors')), /model\.safetensors/],
   ['no tokenizer', (f) => unlinkSync(path.join(f, 'tokenizer.json')), /tokenizer\.json/],
   ['weights cut short', (f) => truncateSync(path.join(f, 'model.safetensors'), 5_000_000), /model\.safetensors/],
-  ['weights of another size', (f) => edit(f, 'config.json', /"hidden_size": 192/, '"hidden_size": 198'), /shape/],
+  [
+    'weights of another size',
+    (f) => edit(f, 'config.json', /"intermediate_size": 768/, '"intermediate_size": 770'),
+    /shape/,
+  ],
   ['header length beyond the file', (f) => patch(f, Buffer.from('ffffffffffffff7f', 'hex')), /header/],
   ['an unsupported key', (f) => edit(f, 'config.json', /"gelu"/, '"relu"'), /hidden_act/],
   [

@@ -9,6 +9,7 @@ import type { DatabaseHealth } from '../../src/db/database.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
 import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
+import { OPEN } from '../../src/roles.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
 
@@ -31,8 +32,12 @@ export interface Setup {
   readonly training?: Partial<Dependencies['training']>;
   readonly comparisons?: Partial<Dependencies['comparisons']>;
   readonly adapterBytes?: number;
+  readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
   readonly options?: AppOptions;
+  /** Who gets in; by default everybody. */
+  readonly access?: Dependencies['access'];
+  readonly auditLog?: Dependencies['auditLog'];
 }
 
 export interface Served {
@@ -116,6 +121,8 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
     engine,
     recording: () => setup.recording ?? true,
     metrics,
+    access: setup.access ?? { principal: async () => OPEN },
+    auditLog: setup.auditLog ?? (async () => ({ items: [], next_cursor: null })),
     embedding,
     checkpoint: () => ({
       name: 'stand-in',
@@ -145,6 +152,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       events: unasked,
       ...setup.training,
     },
+    erase: setup.erase ?? notHere,
     comparisons: {
       start: notHere,
       list: async () => ({ items: [], next_cursor: null }),

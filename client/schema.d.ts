@@ -627,13 +627,14 @@ export interface components {
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
-             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             *     - `/problems#not-ready` (503): The service takes no work now
+             *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
-            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
             detail: string;
             /** @description The faults that have a place in the request. */
             errors: {
@@ -677,13 +678,14 @@ export interface components {
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
-             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             *     - `/problems#not-ready` (503): The service takes no work now
+             *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
-            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
             detail: string;
             /** @description The faults that have a place in the request. */
             errors: {
@@ -715,13 +717,14 @@ export interface components {
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
-             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             *     - `/problems#not-ready` (503): The service takes no work now
+             *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
-            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
             detail: string;
             /** @description The faults that have a place in the request. */
             errors: {
@@ -2125,7 +2128,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2213,6 +2216,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getPrediction: {
@@ -2274,6 +2286,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2485,7 +2506,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2639,7 +2660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2774,7 +2795,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2929,7 +2950,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3094,7 +3115,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3469,7 +3490,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3577,7 +3598,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3733,7 +3754,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3983,7 +4004,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4148,7 +4169,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4286,7 +4307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4541,7 +4562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4637,7 +4658,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -661,13 +661,14 @@ export interface components {
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
-             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             *     - `/problems#not-ready` (503): The service takes no work now
+             *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
-            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
             detail: string;
             /** @description The faults that have a place in the request. */
             errors: {
@@ -711,13 +712,14 @@ export interface components {
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
-             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             *     - `/problems#not-ready` (503): The service takes no work now
+             *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
-            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
             detail: string;
             /** @description The faults that have a place in the request. */
             errors: {
@@ -749,13 +751,14 @@ export interface components {
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
-             *     - `/problems#storage-failed` (503): The answer could not be recorded
+             *     - `/problems#not-ready` (503): The service takes no work now
+             *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
-            /** @description What is wrong with this request; a 5xx says nothing of its inside. */
+            /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
             detail: string;
             /** @description The faults that have a place in the request. */
             errors: {
@@ -2194,7 +2197,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2282,6 +2285,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getPrediction: {
@@ -2343,6 +2355,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2554,7 +2575,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2708,7 +2729,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2843,7 +2864,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2998,7 +3019,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3163,7 +3184,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3538,7 +3559,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3646,7 +3667,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3802,7 +3823,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4052,7 +4073,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4217,7 +4238,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4355,7 +4376,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4514,7 +4535,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4769,7 +4790,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4865,7 +4886,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The answer could not be recorded */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;

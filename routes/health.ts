@@ -9,11 +9,14 @@ import { Problem } from '../src/errors.js';
 export interface HealthOptions {
   readonly engine: Pick<Engine, 'status'>;
   readonly embedding: Pick<Embedding, 'ready'> | null;
+  /** Whether answers may leave as far as their record is concerned. */
+  recording(): boolean;
   /** Whether the app has begun to close. */
   closing(): boolean;
 }
 
-export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { engine, embedding, closing }) => {
+export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, options) => {
+  const { engine, embedding } = options;
   app.get(
     '/health',
     {
@@ -41,11 +44,18 @@ export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { en
     '/health/ready',
     { ...OPEN_TO_ALL, schema: probe('isReady', 'Whether it takes work now', 503) },
     async (): Promise<Probe> => {
-      if (closing() || !engine.status().ready) throw new Problem('unavailable', 'not ready');
+      const hindrance = hindranceOf(options);
+      if (hindrance !== undefined) throw new Problem('not-ready', hindrance);
       return { status: 'ok' };
     },
   );
 };
+
+function hindranceOf({ engine, closing, recording }: HealthOptions): string | undefined {
+  if (closing()) return 'the service is closing';
+  if (!engine.status().ready) return 'no inference child can answer yet';
+  return recording() ? undefined : 'judgements must be recorded, and the database is not written to';
+}
 
 const OPEN_TO_ALL = { config: { roles: 'open' } } as const;
 

@@ -35,7 +35,7 @@ export const predictions: FastifyPluginAsyncTypebox<PredictionsOptions> = async 
         summary: 'Recorded judgements, newest first',
         tags: ['predictions'],
         querystring: PredictionQuery,
-        response: { 200: Ref(PredictionList, 'A page of judgements.'), ...problems(ProblemSchema, 400, 500) },
+        response: { 200: Ref(PredictionList, 'A page of judgements.'), ...problems(ProblemSchema, 400, 500, 503) },
       },
       preValidation: readNumbers(PredictionQuery),
     },
@@ -53,7 +53,7 @@ export const predictions: FastifyPluginAsyncTypebox<PredictionsOptions> = async 
         summary: 'One recorded judgement',
         tags: ['predictions'],
         params: PredictionParams,
-        response: { 200: Ref(Prediction, 'The judgement.'), ...problems(ProblemSchema, 400, 404, 500) },
+        response: { 200: Ref(Prediction, 'The judgement.'), ...problems(ProblemSchema, 400, 404, 500, 503) },
       },
     },
     async ({ params, principal }): Promise<Prediction> => {

@@ -71,8 +71,16 @@ function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliv
     },
     // What a kept connection still sends while the app closes is answered, with `connection: close`.
     return503OnClosing: false,
-    // Strict: nothing is coerced, dropped or filled in; the first fault ends the check.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
+    // Strict: nothing is coerced, dropped or filled in; the first fault ends the check, and brings its schema (verbose).
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allErrors: false,
+        verbose: true,
+      },
+    },
     clientErrorHandler: answerClientError,
     frameworkErrors: answerProblem(),
   } as const;

@@ -66,7 +66,7 @@ export const SETTINGS = {
   databaseUrl: {
     name: 'ERRATA_DATABASE_URL',
     read: databaseUrl,
-    fallback: (env) => `sqlite:${path.join(dataDirectory(env), 'errata.db')}`,
+    fallback: (env) => `sqlite:${path.resolve(dataDirectory(env), 'errata.db')}`,
     told: 'sqlite:<data directory>/errata.db',
     help: 'where judgements are recorded',
     example: 'sqlite:/var/lib/errata/errata.db',
@@ -98,7 +98,7 @@ export const SETTINGS = {
     name: 'ERRATA_RECORD',
     read: oneOf('best-effort', 'required', 'off'),
     fallback: 'best-effort',
-    help: 'what happens when a judgement cannot be recorded: it leaves with prediction_id null (best-effort), or 503 (required); off records nothing',
+    help: 'what happens when a judgement cannot be recorded: it leaves with prediction_id null (best-effort), or 503 (required); off records nothing (corrections and adapters still need a data directory that can be written)',
     example: 'required',
   },
   retentionDays: {

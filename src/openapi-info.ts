@@ -16,7 +16,7 @@ export const openApiInfo = {
     ].join('\n'),
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
-  servers: [{ url: 'http://127.0.0.1:8100' }],
+  servers: [{ url: '/' }],
   components: {
     securitySchemes: {
       api_key: {

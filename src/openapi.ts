@@ -27,6 +27,7 @@ const describedOnly: Dependencies = {
   auditLog: uncalled,
   judge: { judge: uncalled },
   engine: { status: uncalled, warmUp: uncalled },
+  recording: uncalled,
   embedding: null,
   checkpoint: uncalled,
   modules: uncalled,

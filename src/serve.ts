@@ -23,6 +23,7 @@ import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { listenFault, naming, refuseOther } from './start-faults.js';
 import { openText } from './text/text.js';
 import { textFiles } from './train-open.js';
 import { openWebhooks } from './webhooks.js';
@@ -43,8 +44,7 @@ const MEGABYTE = 1_000_000;
 
 /** Opens everything and listens. Rejects with an error that names the setting, the file or the key that is wrong. */
 export async function serve(config: Config): Promise<Service> {
-  await verifyLock(config.model);
-  const checkpoint = await openCheckpoint(config.model);
+  const checkpoint = await naming('ERRATA_MODEL', openModel(config.model));
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
   const closers: Closers = [];
   const close = async (): Promise<void> => {
@@ -52,12 +52,12 @@ export async function serve(config: Config): Promise<Service> {
   };
   try {
     const log = lateLog();
-    const opened = await openParts(config, checkpoint, closers);
+    const opened = await openParts(config, checkpoint, log, closers);
     const parts = { config, checkpoint, labels, log, newId: uuidv7, now: Date.now, monotonic, ...opened };
     const app = await application(parts, closers);
     log.to = app.log;
     closers.push(() => app.close());
-    await app.listen({ host: config.host, port: config.port });
+    await listen(app, config);
     if (opened.keys === 0) app.log.warn('there are no API keys: open to everybody on this machine');
     return { url: addressOf(app, config.host), open: opened.keys === 0, close };
   } catch (error) {
@@ -66,21 +66,35 @@ export async function serve(config: Config): Promise<Service> {
   }
 }
 
+async function openModel(folder: string): Promise<Checkpoint> {
+  await refuseOther(folder);
+  await verifyLock(folder);
+  return openCheckpoint(folder);
+}
+
+async function listen(app: FastifyInstance, { host, port }: Config): Promise<void> {
+  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    throw listenFault(error, host, port);
+  });
+}
+
 type Closers = (() => Promise<void>)[];
 
 async function openParts(
   config: Config,
   checkpoint: Checkpoint,
+  log: Log,
   closers: Closers,
 ): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'> & { readonly keys: number }> {
-  const database = await openDatabase({ url: config.databaseUrl });
+  const opening = openDatabase({ url: config.databaseUrl, log });
+  const database = await naming('ERRATA_DATA_DIR or ERRATA_DATABASE_URL', opening);
   closers.push(() => database.close());
   const { length: keys } = await allKeys(database.kysely);
   refuseOpenService(config.host, keys);
   const { retentionDays: days, retentionMaxMb } = config;
-  const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now };
+  const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now, log };
   closers.push(keepRetention(database, retention));
-  const text = await openText(textFiles(config, config.maxTokens));
+  const text = await naming('ERRATA_MODEL', openText(textFiles(config, config.maxTokens)));
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());
@@ -104,7 +118,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   const { config, checkpoint, labels, database, engine, text } = parts;
   const adapters = await openAdapters(parts);
   closers.push(() => adapters.comparisons.close());
-  const metrics = createMetrics({ engine: () => engine.status() });
+  const metrics = createMetrics({ engine: () => engine.status(), database: () => database.health() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
   const judge = createJudge({
     model,
@@ -133,6 +147,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
     {
       judge,
       engine,
+      recording: () => config.record !== 'required' || database.health().writing === 'open',
       metrics,
       access: createAccess({ database, host: config.host, now: parts.now }),
       auditLog: (page) => listAudit(database.kysely, page),

@@ -31,7 +31,7 @@ const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json'];
 
 /** Reads and checks the folder. Throws CheckpointError naming the file, the key or the tensor that does not fit. */
 export async function openCheckpoint(folder: string): Promise<Checkpoint> {
-  const config = parseConfig(await fileOf(folder, CONFIG, (file) => readFile(file)));
+  const config = configOf(folder, await fileOf(folder, CONFIG, (file) => readFile(file)));
   const weightsPath = await fileOf(folder, WEIGHTS, (file) => realpath(file));
   const place = { directory: path.dirname(weightsPath), weightsFile: path.basename(weightsPath) };
   const weightsStamp = await fileStamp(weightsPath);
@@ -64,6 +64,15 @@ async function refuseChanged({ directory, weightsFile, weightsStamp }: WeightsFi
   });
   if (found === weightsStamp) return;
   throw new CheckpointError(`${file} has changed since the checkpoint was opened: restart to use what it holds now`);
+}
+
+/** Errors of the configuration begin with the file's name. */
+function configOf(folder: string, bytes: Uint8Array): DebertaConfig {
+  try {
+    return parseConfig(bytes);
+  } catch (cause) {
+    throw new CheckpointError(`${folder}${path.sep}${(cause as Error).message}`, { cause });
+  }
 }
 
 /** The tokenizer's files may be missing: a checkpoint can be run on token ids alone. */

@@ -50,7 +50,7 @@ export interface Engine {
   classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
   /**
    * Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it.
-   * Rejects with Problem 'unavailable' when one of them cannot, or dies of it: then none keeps it.
+   * Rejects with Problem 'unavailable' when one of them cannot: then none keeps it.
    */
   hold(digest: string, tensors: AdapterTensors): Promise<void>;
   /** The counterpart of hold: no new call may have the adapter; those that wait for it are still answered. */

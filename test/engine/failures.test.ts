@@ -278,17 +278,6 @@ t.test('an adapter that a child cannot have costs no child', async (t) => {
   await engine.classify(ROWS, { adapter: adapter.digest });
 });
 
-t.test('a child that dies while it makes an adapter ready is replaced by one without it', async (t) => {
-  const { engine, checkpoint, expected } = await open(t);
-  const adapter = randomAdapter(checkpoint.config, { linears: ['attention.self.value_proj'] });
-  signal(engine, 'SIGSTOP');
-  const held = engine.hold(adapter.digest, adapter).catch((error: unknown) => error);
-  signal(engine, 'SIGKILL');
-  t.match(await held, { code: 'unavailable' });
-  await answersWith(t, engine.classify(ROWS), expected);
-  await t.rejects(engine.classify(ROWS, { adapter: adapter.digest }), { code: 'unavailable' });
-});
-
 t.test('a signal to the whole group leaves the children to their parent', async (t) => {
   const { engine, expected } = await open(t);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) signal(engine, name);

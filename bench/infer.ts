@@ -130,15 +130,15 @@ async function underLoad({ url, pid }: BenchServer, clients: number): Promise<ob
 }
 
 interface Peers {
-  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads: number };
+  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads_best_seen: number };
   readonly 'pytorch_2.13_transformers_5.18': { readonly inference: Rows };
   readonly 'transformers_js_4.3': { readonly fp32: Rows };
 }
 
-/** How many times faster; the peers' milliseconds are scaled by the two machines' peaks. */
+/** How many times faster; the peers' milliseconds are scaled by the two machines' peaks, each the best that was seen. */
 function besidePeers(ms: Rows, peak: number): object {
   const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
-  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads / peak;
+  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads_best_seen / peak;
   const ratios = (theirs: Rows): Rows =>
     Object.fromEntries(
       Object.entries(theirs).flatMap(([shape, t]) => (ms[shape] ? [[shape, rounded((t * scale) / ms[shape], 2)]] : [])),

@@ -42,6 +42,9 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     gateLowerLimit: -0.05,
     gateMinRows: 20,
     gateMinPages: 10,
+    trainAfter: 100,
+    trainingChildren: null,
+    webhooks: null,
     logLevel: 'info',
   });
 });

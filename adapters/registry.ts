@@ -3,6 +3,7 @@ import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
 import { type AdapterRow, findAdapter, type InsertedAdapter, type NewAdapter } from '../src/db/adapters.js';
 import type { Database } from '../src/db/database.js';
 import { Problem } from '../src/errors.js';
+import type { Actor } from '../src/roles.js';
 import { type Adapter, AdapterError, type AdapterFiles, parseAdapter } from './format.js';
 import { loadStored, sha256, storeAdapter } from './store.js';
 
@@ -27,6 +28,8 @@ export interface RegistryParts {
 export interface NewAdapterFiles extends AdapterFiles {
   readonly origin: 'trained' | 'imported';
   readonly run_id: string | null;
+  /** Who brings it; the service itself by default. */
+  readonly by?: Actor;
 }
 
 /**
@@ -82,6 +85,7 @@ function newRow({ base, newId, now }: RegistryParts, files: NewAdapterFiles, ada
     base_model: base.name,
     origin: files.origin,
     run_id: files.run_id,
+    by: files.by,
     r,
     lora_alpha,
     target_modules: targetsOf(adapter),

@@ -3,6 +3,7 @@
  * [--seeds 3] [--pages 100]`: what each combination learns from the shipped pages, measured on pages it never saw and on
  * everyday sentences. The tables of docs/learning.md.
  */
+import { withReplay } from '../src/training/replay.js';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -113,19 +114,26 @@ function firstPages(examples: readonly Example[], count: number): Example[] {
 
 async function learn(bench: Bench, { replay, ...given }: Combination, seed: number): Promise<Outcome> {
   const { corrections, confirmations } = bench.review;
-  const replayed = replay === 'none' ? [] : confirmations.slice(0, corrections.length);
   const setup: Job['setup'] = {
     ...RECIPE_DEFAULTS,
     ...given,
     seed,
     linears: ['attention.self.query_proj', 'attention.self.value_proj'],
   };
-  const adapter = await trained(bench.checkpoint, setup, rowsOf([...corrections, ...replayed]));
+  const adapter = await trained(bench.checkpoint, setup, rowsOf(withReplayed(replay, corrections, confirmations)));
   const digest = `${JSON.stringify(given)} ${replay} ${seed}`;
   await bench.engine.hold(digest, adapter);
   const outcome = await measured(bench, digest);
   bench.engine.forget(digest);
   return outcome;
+}
+
+/** Rows to learn from: `confirmations` as a run does, `once` without repeating any. */
+function withReplayed(replay: string, corrections: readonly Example[], confirmations: readonly Example[]): Example[] {
+  if (replay === 'none') return [...corrections];
+  if (replay === 'once') return [...corrections, ...confirmations.slice(0, corrections.length)];
+  if (replay === 'confirmations') return withReplay(corrections, confirmations);
+  throw new Error(`--replay takes none, once and confirmations, not ${replay}`);
 }
 
 async function trained(checkpoint: Checkpoint, setup: Job['setup'], rows: TrainingRows): Promise<AdapterTensors> {

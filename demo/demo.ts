@@ -30,8 +30,8 @@ const { values: options } = parseArgs({
   allowNegative: true,
 });
 
-const AMOUNT: Amount = { reviewedPages: 120, heldOutPages: 100, sentences: 1000 };
-const QUICK: Amount = { reviewedPages: 30, heldOutPages: 15, sentences: 100 };
+const AMOUNT: Amount = { reviewedPages: 210, heldOutPages: 100, sentences: 1000 };
+const QUICK: Amount = { reviewedPages: 60, heldOutPages: 15, sentences: 100 };
 
 type Service = Awaited<ReturnType<typeof startService>>;
 type Client = ReturnType<typeof createClient>;
@@ -88,13 +88,16 @@ async function play(stage: Stage): Promise<Result> {
   );
   const judged = await judgeAll(stage, data.reviewed, 'active');
   progress.step(
-    'REVIEWER corrects what is wrong of the sure answers on those, and confirms what is right',
+    'REVIEWER confirms the sure answers that are right, and corrects as many that are wrong',
     'POST /corrections',
   );
   const { corrections, confirmations } = await review(client, judged, signal);
   progress.note(`${corrections} corrections and ${confirmations} confirmations stored`);
   await tellReadiness(stage);
-  progress.step('OPERATOR trains an adapter', 'POST /training-runs, GET /training-runs/{id}/events');
+  progress.step(
+    'OPERATOR trains an adapter on corrections and confirmations',
+    'POST /training-runs, GET /training-runs/{id}/events',
+  );
   const run = await train(client, onEvent(progress), signal);
   const { adapter, comparison } = await learnt(client, run, signal);
   tellComparison(progress, comparison);

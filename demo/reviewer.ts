@@ -16,9 +16,18 @@ const PER_REQUEST = 500;
 export const isRight = ({ pair, answer }: Judged): boolean => answer.label === pair.label;
 export const isSure = ({ answer }: Judged): boolean => answer.confidence > SURE;
 
-/** Stores a correction or a confirmation of every answer above 0.8, by its prediction_id. */
+/**
+ * Stores a confirmation of every right answer above 0.8 and as many corrections of wrong ones, by their prediction_id: a
+ * run that learns from both then has one for each.
+ */
 export async function review(client: ErrataClient, judged: readonly Judged[], signal: AbortSignal): Promise<Reviewed> {
-  const looked = judged.filter(isSure);
+  const sure = judged.filter(isSure);
+  const right = sure.filter(isRight);
+  const wrong = spread(
+    sure.filter((one) => !isRight(one)),
+    right.length,
+  );
+  const looked = [...wrong, ...right];
   const all = looked.map(({ pair, answer }) => ({
     prediction_id: answer.prediction_id,
     correct_label: pair.label,
@@ -33,6 +42,11 @@ export async function review(client: ErrataClient, judged: readonly Judged[], si
     if (refused) throw new Error(`a correction was refused: ${refused.error?.detail}`);
     stored += answer.results.length;
   }
-  const confirmations = looked.filter(isRight).length;
-  return { corrections: looked.length - confirmations, confirmations, stored };
+  return { corrections: wrong.length, confirmations: right.length, stored };
+}
+
+/** At most `count` of them, evenly from first to last. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  const share = Math.min(1, count / items.length);
+  return items.filter((_, i) => Math.floor((i + 1) * share) > Math.floor(i * share));
 }

@@ -5,6 +5,7 @@ import { Ref } from '../schemas/common.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import { Problem } from '../src/errors.js';
 import type { Registry } from '../src/registry.js';
+import { actorOf } from '../src/roles.js';
 
 export interface AdapterImportOptions {
   readonly registry: Pick<Registry, 'import'>;
@@ -29,6 +30,7 @@ export const importAdapter: FastifyPluginAsyncTypebox<AdapterImportOptions> = as
   app.post(
     '/adapters',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'importAdapter',
         summary: "Takes in a PEFT directory's two files",
@@ -44,7 +46,7 @@ export const importAdapter: FastifyPluginAsyncTypebox<AdapterImportOptions> = as
       validatorCompiler: () => () => true,
     },
     async (request, reply) => {
-      const { adapter, created } = await registry.import(await filesOf(request));
+      const { adapter, created } = await registry.import(await filesOf(request), actorOf(request.principal));
       return reply
         .code(created ? 201 : 200)
         .header('location', `/adapters/${adapter.id}`)

@@ -16,6 +16,7 @@ import { Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
 import { entityTag } from '../src/etag.js';
 import type { AdapterItem, HistoryItem, Page, Registry } from '../src/registry.js';
+import { actorOf } from '../src/roles.js';
 import { importAdapter } from './adapter-import.js';
 import { readNumbers } from './wire/query.js';
 
@@ -25,7 +26,6 @@ export interface AdaptersOptions {
   readonly adapterBytes: number;
 }
 
-const ANYBODY = 'anonymous';
 const tags = ['adapters'];
 
 export const adapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, options) => {
@@ -38,6 +38,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
   app.get(
     '/adapters',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'listAdapters',
         summary: 'Every registered adapter, newest first',
@@ -53,6 +54,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
   app.get(
     '/adapters/active',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'getActiveAdapter',
         summary: 'What answers now; its ETag is the quoted digest, "base" for the base model alone',
@@ -69,6 +71,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
   app.get(
     '/adapters/history',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'listAdapterHistory',
         summary: 'What was live when, newest first',
@@ -84,6 +87,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
   app.get(
     '/adapters/:id',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'getAdapter',
         summary: 'One adapter',
@@ -97,6 +101,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
   app.get(
     '/adapters/:id/files/:name',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'getAdapterFile',
         summary: 'One of the two files of its PEFT directory',
@@ -121,6 +126,7 @@ const moveAlias: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { regi
   app.post(
     '/adapters/:id/promote',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'promoteAdapter',
         summary: 'Makes it the one that answers; needs no body when a comparison recommends it',
@@ -135,9 +141,9 @@ const moveAlias: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { regi
       },
       preValidation: bodyOrNone,
     },
-    async ({ params, headers, body }, reply): Promise<RegisteredAdapter> => {
+    async ({ params, headers, body, principal }, reply): Promise<RegisteredAdapter> => {
       const { reason = null, force = false } = body;
-      const request = { reason, force, ifMatch: headers['if-match'], actor: ANYBODY };
+      const request = { reason, force, ifMatch: headers['if-match'], ...actorOf(principal) };
       const adapter = await registry.promote(params.id, request);
       reply.header('etag', entityTag(adapter.digest));
       return toAdapter(adapter);
@@ -146,6 +152,7 @@ const moveAlias: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { regi
   app.post(
     '/adapters/rollback',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'rollBackAdapter',
         summary: 'Back to what was active before; again: one further back',
@@ -159,8 +166,8 @@ const moveAlias: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { regi
       },
       preValidation: bodyOrNone,
     },
-    async ({ headers, body }, reply): Promise<ActiveAdapter> => {
-      const request = { reason: body.reason ?? null, ifMatch: headers['if-match'], actor: ANYBODY };
+    async ({ headers, body, principal }, reply): Promise<ActiveAdapter> => {
+      const request = { reason: body.reason ?? null, ifMatch: headers['if-match'], ...actorOf(principal) };
       const adapter = await registry.rollback(request);
       reply.header('etag', entityTag(adapter?.digest ?? null));
       return { adapter: adapter && toAdapter(adapter) };

@@ -7,6 +7,7 @@ import { CorrectionLine, ImportReport } from '../schemas/corrections.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import type { Corrections, Item } from '../src/correct.js';
 import { Problem } from '../src/errors.js';
+import { senderOf } from '../src/roles.js';
 import { importLines } from '../src/import-corrections.js';
 import { LONGEST_BODY_MS } from './wire/body-time.js';
 import { readItem, toItem } from './correction-items.js';
@@ -31,6 +32,7 @@ export const correctionLines: FastifyPluginAsyncTypebox<CorrectionLinesOptions> 
   app.get(
     '/corrections/export',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'exportCorrections',
         summary: 'Every current correction, oldest first, a line each',
@@ -53,7 +55,7 @@ export const correctionLines: FastifyPluginAsyncTypebox<CorrectionLinesOptions> 
   app.post(
     '/corrections/import',
     {
-      config: { bodyTimeoutMs: LONGEST_BODY_MS },
+      config: { roles: ['operator'], bodyTimeoutMs: LONGEST_BODY_MS },
       schema: {
         operationId: 'importCorrections',
         summary: 'Store corrections from JSON Lines',
@@ -77,7 +79,7 @@ async function store(request: FastifyRequest, corrections: Pick<Corrections, 'st
   const { body } = request;
   const read = (value: unknown): Item => toItem(readItem<CorrectionLine>(request, LINE, value));
   if (!(body instanceof Readable)) throw new Problem('invalid-request', 'the body is missing: send JSON Lines');
-  const report = await importLines(body, { corrections, key_id: null, read });
+  const report = await importLines(body, { corrections, sender: senderOf(request.principal), read });
   return { ...report, errors: [...report.errors] };
 }
 

@@ -18,6 +18,7 @@ import type { CorrectRequest, Corrections, Item, ItemError } from '../src/correc
 import type { Label } from '../src/labels.js';
 import { toLabel } from '../src/labels.js';
 import { Problem } from '../src/errors.js';
+import { actorOf, senderOf } from '../src/roles.js';
 import { clientSignal } from './wire/client.js';
 import { readItem, required, toItem } from './correction-items.js';
 import { problemBody } from './wire/failure.js';
@@ -45,6 +46,7 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
   app.post(
     '/corrections',
     {
+      config: { roles: ['reviewer'] },
       schema: {
         operationId: 'correct',
         summary: 'Correct or confirm judgements: one, or up to 500',
@@ -63,7 +65,8 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
     async (request, reply) => {
       const { items, several } = readBody(request);
       const idempotency = readKey(request);
-      const results = await use.correct({ items, key_id: null, idempotency, signal: clientSignal(reply) });
+      const sender = senderOf(request.principal);
+      const results = await use.correct({ items, sender, idempotency, signal: clientSignal(reply) });
       if (several) return reply.code(200).send({ results: results.map(toWire) });
       const [only] = results;
       if (only === undefined) throw new Problem('internal', 'one correction has no result');
@@ -74,6 +77,7 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
   app.get(
     '/corrections',
     {
+      config: { roles: ['reviewer'] },
       schema: {
         operationId: 'listCorrections',
         summary: 'Corrections and confirmations, newest first',
@@ -88,6 +92,7 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
   app.get(
     '/corrections/:id',
     {
+      config: { roles: ['reviewer'] },
       schema: {
         operationId: 'getCorrection',
         summary: 'One correction, also one that was replaced or withdrawn',
@@ -105,6 +110,7 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
   app.post(
     '/corrections/:id/withdraw',
     {
+      config: { roles: ['reviewer'] },
       schema: {
         operationId: 'withdrawCorrection',
         summary: 'Take a correction back',
@@ -117,7 +123,7 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
         },
       },
     },
-    async ({ params }): Promise<Correction> => use.withdraw(params.id),
+    async ({ params, principal }): Promise<Correction> => use.withdraw(params.id, actorOf(principal)),
   );
 };
 

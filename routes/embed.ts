@@ -24,6 +24,7 @@ export const embed: FastifyPluginAsyncTypebox<EmbedOptions> = async (app, { embe
   app.post(
     '/embed',
     {
+      config: { roles: ['upstream'] },
       schema: {
         operationId: 'embed',
         summary: 'Passes through to the server at ERRATA_EMBED_URL',

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Ref } from '../schemas/common.js';
 import { Erasure, ErasureRequest } from '../schemas/erasures.js';
 import { Problem, problems } from '../schemas/problems.js';
+import { actorOf } from '../src/roles.js';
 import type { Erasure as Erased, ErasureRequest as Request } from '../src/erase.js';
 
 export interface ErasuresOptions {
@@ -12,6 +13,7 @@ export const erasures: FastifyPluginAsyncTypebox<ErasuresOptions> = async (app, 
   app.post(
     '/erasures',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'erase',
         summary: "Remove a page's or a pair's texts everywhere; asked again after a failure it goes on where it was",
@@ -23,8 +25,8 @@ export const erasures: FastifyPluginAsyncTypebox<ErasuresOptions> = async (app, 
         },
       },
     },
-    async ({ body }): Promise<Erasure> => {
-      const { correction_ids, trained_on, ...erased } = await erase(body);
+    async ({ body, principal }): Promise<Erasure> => {
+      const { correction_ids, trained_on, ...erased } = await erase({ ...body, by: actorOf(principal) });
       return { ...erased, correction_ids: [...correction_ids], trained_on: [...trained_on] };
     },
   );

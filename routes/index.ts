@@ -1,6 +1,7 @@
 /** The routes, one by one. */
 import type { FastifyInstance } from 'fastify';
 import { adapters, type AdaptersOptions } from './adapters.js';
+import { auditLog, type AuditLogOptions } from './audit-log.js';
 import { correctionLines, type CorrectionLinesOptions } from './correction-lines.js';
 import { corrections, type CorrectionsOptions } from './corrections.js';
 import { docs } from './docs.js';
@@ -33,7 +34,8 @@ export type RouteOptions = NliOptions &
   WebhookDeliveriesOptions &
   AdaptersOptions &
   TrainingRunsOptions &
-  ShadowComparisonsOptions;
+  ShadowComparisonsOptions &
+  AuditLogOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
@@ -47,6 +49,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(adapters, options);
   await app.register(trainingRuns, options);
   await app.register(shadowComparisons, options);
+  await app.register(auditLog, options);
   await app.register(webhookDeliveries, options);
   await app.register(model, options);
   await app.register(embed, options);

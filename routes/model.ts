@@ -6,6 +6,7 @@ import type { LinearModule } from '../src/checkpoint/modules.js';
 import type { AdapterRef } from '../src/judge.js';
 import type { CheckpointLabel } from '../src/labels.js';
 import { LIMITS } from '../src/limits.js';
+import { ANY_ROLE } from './wire/access.js';
 
 export interface CheckpointInfo {
   readonly name: string;
@@ -27,6 +28,7 @@ export const model: FastifyPluginAsyncTypebox<ModelOptions> = async (app, { chec
   app.get(
     '/model',
     {
+      config: { roles: ANY_ROLE },
       schema: {
         operationId: 'getModel',
         summary: 'What answers: base model, labels, active adapter, limits',
@@ -49,6 +51,7 @@ export const model: FastifyPluginAsyncTypebox<ModelOptions> = async (app, { chec
   app.get(
     '/model/modules',
     {
+      config: { roles: ANY_ROLE },
       schema: {
         operationId: 'listModules',
         summary: 'Every Linear of the base model, and whether LoRA may adapt it',

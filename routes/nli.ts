@@ -16,6 +16,7 @@ export const nli: FastifyPluginAsyncTypebox<NliOptions> = async (app, { judge, m
   app.post(
     '/nli',
     {
+      config: { roles: ['upstream'] },
       schema: {
         operationId: 'judge',
         summary: 'Judge pairs of premise and hypothesis',
@@ -28,10 +29,11 @@ export const nli: FastifyPluginAsyncTypebox<NliOptions> = async (app, { judge, m
       },
       errorHandler: answerProblem(({ detail }) => ({ ok: false, error: detail, results: [] })),
     },
-    async ({ body }, reply): Promise<NliResponse> => {
+    async ({ body, principal }, reply): Promise<NliResponse> => {
       const answer = await judge.judge({
         pairs: body.pairs.map(toPair),
         adapter: body.adapter ?? 'active',
+        key_id: principal.key_id,
         signal: clientSignal(reply),
       });
       countLabels(metrics, answer.results);

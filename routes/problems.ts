@@ -10,6 +10,7 @@ export const problemTypes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/problems',
     {
+      config: { roles: 'open' },
       schema: {
         operationId: 'listProblems',
         summary: 'Every type of problem this service answers with',

@@ -13,6 +13,7 @@ export const readiness: FastifyPluginAsyncTypebox<ReadinessOptions> = async (app
   app.get(
     '/training-runs/readiness',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'getReadiness',
         summary: 'What a training run would train on now, and what it would leave out',

@@ -11,6 +11,7 @@ import {
 } from '../schemas/shadow-comparisons.js';
 import type { Comparisons } from '../src/compare.js';
 import { comparisonPage, PAGE_POLICY } from '../src/pages/comparison-page.js';
+import { actorOf } from '../src/roles.js';
 import { prefersHtml } from './wire/accept.js';
 import { readNumbers } from './wire/query.js';
 
@@ -22,6 +23,7 @@ export const shadowComparisons: FastifyPluginAsyncTypebox<ShadowComparisonsOptio
   app.post(
     '/shadow-comparisons',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'startShadowComparison',
         summary: 'Compare an adapter with another on the held-out reviews',
@@ -34,14 +36,16 @@ export const shadowComparisons: FastifyPluginAsyncTypebox<ShadowComparisonsOptio
         },
       },
     },
-    async ({ body }, reply) => {
-      const item = await comparisons.start({ new: body.adapter, old: body.against ?? 'active' });
+    async ({ body, principal }, reply) => {
+      const by = actorOf(principal);
+      const item = await comparisons.start({ new: body.adapter, old: body.against ?? 'active', by });
       return reply.code(202).header('location', `/shadow-comparisons/${item.id}`).send(item);
     },
   );
   app.get(
     '/shadow-comparisons',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'listShadowComparisons',
         summary: 'Shadow comparisons, newest first',
@@ -56,6 +60,7 @@ export const shadowComparisons: FastifyPluginAsyncTypebox<ShadowComparisonsOptio
   app.get(
     '/shadow-comparisons/:id',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'getShadowComparison',
         summary: 'One shadow comparison with its report',

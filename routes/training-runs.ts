@@ -13,6 +13,7 @@ import {
 } from '../schemas/training-runs.js';
 import type { RunEvent } from '../src/db/training-run-rows.js';
 import { Problem } from '../src/errors.js';
+import { actorOf } from '../src/roles.js';
 import type { Training } from '../src/train.js';
 import { clientSignal } from './wire/client.js';
 import { EVENT_STREAM, eventStream, type ServerSentEvent } from './wire/event-stream.js';
@@ -39,6 +40,7 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
   app.post(
     '/training-runs',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'startTrainingRun',
         summary: 'Train an adapter on the usable corrections; one run at a time, the others wait',
@@ -50,14 +52,15 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
         },
       },
     },
-    async ({ body }, reply): Promise<TrainingRun> => {
+    async ({ body, principal }, reply): Promise<TrainingRun> => {
       reply.code(202);
-      return await training.start(body);
+      return await training.start({ ...body, principal });
     },
   );
   app.get(
     '/training-runs',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'listTrainingRuns',
         summary: 'Training runs, newest first',
@@ -72,6 +75,7 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
   app.get(
     '/training-runs/:id',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'getTrainingRun',
         summary: 'One training run, with the manifest of what it was made of',
@@ -85,6 +89,7 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
   app.get(
     '/training-runs/:id/events',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'followTrainingRun',
         summary: 'What has happened in a run, then what happens, as server-sent events; ends with the run',
@@ -108,6 +113,7 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
   app.post(
     '/training-runs/:id/cancel',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'cancelTrainingRun',
         summary: 'Take a run out of the queue, or end it within a step; needs no body',
@@ -119,7 +125,7 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
         },
       },
     },
-    async ({ params }): Promise<TrainingRun> => training.cancel(params.id),
+    async ({ params, principal }): Promise<TrainingRun> => training.cancel(params.id, actorOf(principal)),
   );
 };
 

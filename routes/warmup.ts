@@ -12,6 +12,7 @@ export const warmup: FastifyPluginAsyncTypebox<WarmupOptions> = async (app, { en
   app.post(
     '/warmup',
     {
+      config: { roles: ['upstream'] },
       schema: {
         operationId: 'warmUp',
         summary: 'Answers when the model is loaded and has judged once; needs no body',

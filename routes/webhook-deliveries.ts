@@ -20,6 +20,7 @@ export const webhookDeliveries: FastifyPluginAsyncTypebox<WebhookDeliveriesOptio
   app.get(
     '/webhook-deliveries',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'listWebhookDeliveries',
         summary: 'What was told to whom, newest first; ended ones are kept for 30 days',
@@ -34,6 +35,7 @@ export const webhookDeliveries: FastifyPluginAsyncTypebox<WebhookDeliveriesOptio
   app.post(
     '/webhook-deliveries/:id/replay',
     {
+      config: { roles: ['operator'] },
       schema: {
         operationId: 'replayWebhookDelivery',
         summary: 'Send it again from now on, under the same webhook-id; needs no body',

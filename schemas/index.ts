@@ -9,6 +9,7 @@ import {
   RegisteredAdapter,
   RollbackRequest,
 } from './adapters.js';
+import { AuditEntry, AuditLog } from './audit-log.js';
 import { LabelSchema, LabelWord } from './common.js';
 import {
   ConfidenceSource,
@@ -97,4 +98,6 @@ export const components: readonly TSchema[] = [
   ComparisonSide,
   GateRule,
   Flip,
+  AuditEntry,
+  AuditLog,
 ];

@@ -16,7 +16,9 @@ const fields = {
   }),
   title: Type.String(),
   status: Type.Integer({ minimum: 400, maximum: 599 }),
-  detail: Type.String({ description: 'What is wrong with this request; a 5xx says nothing of its inside.' }),
+  detail: Type.String({
+    description: 'What is wrong with this request; a fault of the service says nothing of its inside.',
+  }),
   errors: Type.Array(
     Type.Object(
       {

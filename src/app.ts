@@ -2,17 +2,25 @@
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { routes, type RouteOptions } from '../routes/index.js';
+import { guardRoutes } from '../routes/wire/access.js';
 import { readJsonBodies } from '../routes/wire/body.js';
 import { boundBodies, LONGEST_BODY_MS } from '../routes/wire/body-time.js';
 import { closeGently } from '../routes/wire/closing.js';
+import { trackExchanges } from '../routes/wire/exchanges.js';
 import { answerClientError, answerProblem } from '../routes/wire/failure.js';
+import { answerHalfClosed } from '../routes/wire/half-close.js';
+import { secureHeaders } from '../routes/wire/headers.js';
 import { components } from '../schemas/index.js';
+import type { Access } from './access.js';
 import { Problem } from './errors.js';
 import { LIMITS } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { openApiInfo } from './openapi-info.js';
 
-export type Dependencies = Omit<RouteOptions, 'closing' | 'metrics'> & { readonly metrics: Metrics };
+export type Dependencies = Omit<RouteOptions, 'closing' | 'metrics'> & {
+  readonly metrics: Metrics;
+  readonly access: Access;
+};
 
 export interface AppOptions {
   /** Pino's options; nothing is logged without. */
@@ -35,8 +43,11 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
   readJsonBodies(app);
   boundBodies(app, options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS);
   for (const component of components) app.addSchema(component);
-  const closing = closeGently(app, options.closeGraceMs ?? 5_000);
-  observe(app, dependencies.metrics);
+  const waiting = observe(app, dependencies.metrics);
+  const closing = closeGently(app, waiting, options.closeGraceMs ?? 5_000);
+  answerHalfClosed(app);
+  await secureHeaders(app);
+  guardRoutes(app, dependencies.access);
   await app.register(swagger, { openapi: openApiInfo, refResolver: { buildLocalReference: componentName } });
   await app.register(routes, { ...dependencies, closing });
   return app;
@@ -60,26 +71,36 @@ function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliv
     },
     // What a kept connection still sends while the app closes is answered, with `connection: close`.
     return503OnClosing: false,
-    // Strict: nothing is coerced, dropped or filled in; the first fault ends the check.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
+    // Strict: nothing is coerced, dropped or filled in; the first fault ends the check, and brings its schema (verbose).
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        allErrors: false,
+        verbose: true,
+      },
+    },
     clientErrorHandler: answerClientError,
     frameworkErrors: answerProblem(),
   } as const;
 }
 
-function observe(app: FastifyInstance, metrics: Metrics): void {
+/** Counts every request; those without an answer yet are given back. */
+function observe(app: FastifyInstance, metrics: Metrics): ReturnType<typeof trackExchanges> {
   app.addHook('onSend', (_request, reply, payload, done) => {
     reply.header('x-content-type-options', 'nosniff');
     done(null, payload);
   });
-  app.addHook('onResponse', (request, reply, done) => {
-    // 499: the client went before its answer was sent.
-    const status = reply.raw.writableFinished ? reply.statusCode : 499;
-    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', status, reply.elapsedTime / 1000);
-    done();
-  });
   app.addHook('onClose', async () => metrics.close());
+  return trackExchanges(app, ({ request, reply, seconds, answered }) => {
+    const status = answered ? reply.statusCode : CLIENT_GONE;
+    metrics.observeRequest(request.method, request.routeOptions.url ?? 'none', status, seconds);
+  });
 }
+
+/** As nginx counts clients that went before their answer was sent. */
+const CLIENT_GONE = 499;
 
 const componentName = (schema: { $id?: unknown }, _uri: unknown, _fragment: string, index: number): string =>
   typeof schema.$id === 'string' ? schema.$id : `schema-${index}`;

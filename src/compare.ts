@@ -12,6 +12,7 @@ import {
 import type { Database } from './db/database.js';
 import { Problem } from './errors.js';
 import type { AdapterRef } from './judge.js';
+import { type Actor, SERVICE } from './roles.js';
 
 export type { Report, SidedRow } from './compare-report.js';
 
@@ -31,6 +32,8 @@ export interface StartRequest {
   readonly old: string;
   readonly new: string;
   readonly run_id?: string;
+  /** Who asks; the service itself by default. */
+  readonly by?: Actor;
 }
 
 /** A comparison as lists tell it. */
@@ -124,7 +127,7 @@ async function queue(parts: ComparisonParts, request: StartRequest): Promise<Com
   const id = parts.newId();
   const run_id = request.run_id ?? null;
   const comparison = { id, base_digest: parts.base.digest, ...columnsOf(compared), run_id, created_at: iso(parts) };
-  await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING });
+  await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING, by: request.by ?? SERVICE });
   return itemOf({ ...comparison, ...UNJUDGED });
 }
 

@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import path from 'node:path';
+import { sqliteFile } from './database-url.js';
 
 export class Unexpected extends Error {
   override readonly name = 'Unexpected';
@@ -85,7 +86,7 @@ export function httpUrl(text: string): string {
 
 /** `sqlite:<file>`, the file made absolute as in `filePath`. */
 export function databaseUrl(text: string): string {
-  const file = /^sqlite:(?!\/\/|:)(.+)$/.exec(text)?.[1];
-  if (file === undefined) throw new Unexpected('sqlite:<file>');
+  const file = sqliteFile(text);
+  if (file === null) throw new Unexpected('sqlite:<file>');
   return `sqlite:${filePath(file)}`;
 }

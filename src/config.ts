@@ -66,7 +66,7 @@ export const SETTINGS = {
   databaseUrl: {
     name: 'ERRATA_DATABASE_URL',
     read: databaseUrl,
-    fallback: (env) => `sqlite:${path.join(dataDirectory(env), 'errata.db')}`,
+    fallback: (env) => `sqlite:${path.resolve(dataDirectory(env), 'errata.db')}`,
     told: 'sqlite:<data directory>/errata.db',
     help: 'where judgements are recorded',
     example: 'sqlite:/var/lib/errata/errata.db',
@@ -98,7 +98,7 @@ export const SETTINGS = {
     name: 'ERRATA_RECORD',
     read: oneOf('best-effort', 'required', 'off'),
     fallback: 'best-effort',
-    help: 'what happens when a judgement cannot be recorded: it leaves with prediction_id null (best-effort), or 503 (required); off records nothing',
+    help: 'what happens when a judgement cannot be recorded: it leaves with prediction_id null (best-effort), or 503 (required); off records nothing (corrections and adapters still need a data directory that can be written)',
     example: 'required',
   },
   retentionDays: {
@@ -290,12 +290,12 @@ function checkTogether(config: Config, warn: (message: string) => void): void {
 }
 
 /** What the command line reads where it asks a service. */
-const CLIENT_VARIABLES = ['ERRATA_URL', 'ERRATA_API_KEY'];
+const CLIENT_VARIABLES = new Set(['ERRATA_URL', 'ERRATA_API_KEY']);
 
 /** A line for each ERRATA_ variable that nothing reads. */
 function strangers(env: Environment): string[] {
   const known = Object.values(SETTINGS).map(({ name }): string => name);
   return Object.keys(env)
-    .filter((name) => name.startsWith('ERRATA_') && !known.includes(name) && !CLIENT_VARIABLES.includes(name))
+    .filter((name) => name.startsWith('ERRATA_') && !known.includes(name) && !CLIENT_VARIABLES.has(name))
     .map((name) => `${name} is not a setting; the nearest is ${nearest(name, known)}`);
 }

@@ -10,6 +10,7 @@ import type { StoreResult } from './db/store-corrections.js';
 import { Problem } from './errors.js';
 import type { Judge, JudgeAnswer, Judgement } from './judge.js';
 import { LIMITS } from './limits.js';
+import type { Actor, Sender } from './roles.js';
 
 export type { CorrectionInput } from './db/correction-input.js';
 export type { Correction, ItemError } from './db/correction-rows.js';
@@ -19,8 +20,8 @@ export type Item = CorrectionInput | { readonly error: ItemError };
 
 export interface CorrectRequest {
   readonly items: readonly Item[];
-  /** The API key that asks; then it is the reviewer. */
-  readonly key_id: string | null;
+  /** Who asks; a key is the reviewer. */
+  readonly sender: Sender;
   readonly idempotency?: { readonly key: string; readonly body_sha256: string } | undefined;
   readonly signal?: AbortSignal;
 }
@@ -36,9 +37,9 @@ export interface Corrections {
   /** Stores what can be stored; one result for each item, in order. Rejects for what concerns the whole request. */
   correct(request: CorrectRequest): Promise<CorrectResult[]>;
   /** The same without rows in the answer, for many. */
-  store(items: readonly Item[], key_id: string | null): Promise<Stored[]>;
+  store(items: readonly Item[], sender: Sender): Promise<Stored[]>;
   /** Rejects with Problem 'not-found', or 'conflict' when a later answer has replaced it. */
-  withdraw(id: string): Promise<Correction>;
+  withdraw(id: string, by: Actor): Promise<Correction>;
   /** `callback` is called after each commit that stored or replaced a correction. */
   onStored(callback: () => void): void;
 }
@@ -62,23 +63,24 @@ export function createCorrections(parts: CorrectionsParts): Corrections {
     if (results.some((one) => 'outcome' in one && one.outcome !== 'unchanged')) for (const call of callbacks) call();
   };
   return {
-    async correct({ items, key_id, idempotency, signal }) {
+    async correct({ items, sender, idempotency, signal }) {
+      const { key_id } = sender;
       const request =
         idempotency === undefined ? null : { ...idempotency, route: ROUTE, key_id: key_id ?? '', at: timeOf(parts) };
       const results = await once(parts, inFlight, request, async () => {
-        const stored = await store(parts, items, { key_id, request, rows: true, signal });
+        const stored = await store(parts, items, { sender, request, rows: true, signal });
         tell(stored);
         return stored;
       });
       return results.map(toResult);
     },
-    async store(items, key_id) {
-      const results = await store(parts, items, { key_id, request: null, rows: false, signal: undefined });
+    async store(items, sender) {
+      const results = await store(parts, items, { sender, request: null, rows: false, signal: undefined });
       tell(results);
       return results;
     },
-    async withdraw(id) {
-      return await parts.database.run('withdrawCorrection', { id, at: timeOf(parts) });
+    async withdraw(id, by) {
+      return await parts.database.run('withdrawCorrection', { id, at: timeOf(parts), by });
     },
     onStored(callback) {
       callbacks.push(callback);
@@ -117,7 +119,7 @@ async function once(
 }
 
 interface StoreOptions {
-  readonly key_id: string | null;
+  readonly sender: Sender;
   readonly request: IdempotentRequest | null;
   readonly rows: boolean;
   readonly signal: AbortSignal | undefined;
@@ -128,7 +130,7 @@ async function store(parts: CorrectionsParts, items: readonly Item[], options: S
     const error = 'error' in item ? item.error : inputFault(item);
     return error === null ? item : { error };
   });
-  const judged = await judgeUnknown(parts, checked, options.signal);
+  const judged = await judgeUnknown(parts, checked, options);
   const created_at = timeOf(parts);
   const drafts = checked.map((item, index): Draft | { readonly error: ItemError } => {
     if ('error' in item) return item;
@@ -136,8 +138,8 @@ async function store(parts: CorrectionsParts, items: readonly Item[], options: S
     if (original !== null && 'error' in original) return original;
     return { id: parts.newId(), created_at, input: item, judged: original };
   });
-  const { key_id, request, rows } = options;
-  return await parts.database.run('storeCorrections', { items: drafts, key_id, request, rows, at: created_at });
+  const { sender, request, rows } = options;
+  return await parts.database.run('storeCorrections', { items: drafts, ...sender, request, rows, at: created_at });
 }
 
 type Judged = Map<number, Original | { readonly error: ItemError }>;
@@ -146,7 +148,7 @@ type Judged = Map<number, Original | { readonly error: ItemError }>;
 async function judgeUnknown(
   parts: CorrectionsParts,
   items: readonly Item[],
-  signal: AbortSignal | undefined,
+  options: Pick<StoreOptions, 'sender' | 'signal'>,
 ): Promise<Judged> {
   const inputs = items.filter((item): item is CorrectionInput => !('error' in item));
   const unclaimed = inputs.filter((input) => formOf(input) === 'full' && input.original_label === undefined);
@@ -158,7 +160,7 @@ async function judgeUnknown(
   );
   const judged: Judged = new Map();
   for (let from = 0; from < indexed.length; from += LIMITS.pairs_per_request)
-    await judgeSome(parts, indexed.slice(from, from + LIMITS.pairs_per_request), judged, signal);
+    await judgeSome(parts, indexed.slice(from, from + LIMITS.pairs_per_request), judged, options);
   return judged;
 }
 
@@ -166,7 +168,7 @@ async function judgeSome(
   { judge, modelDigest }: CorrectionsParts,
   inputs: readonly (readonly [number, CorrectionInput])[],
   judged: Judged,
-  signal: AbortSignal | undefined,
+  { sender, signal }: Pick<StoreOptions, 'sender' | 'signal'>,
 ): Promise<void> {
   const pairs = inputs.map(([, { pair_id, premise = '', nli_hypothesis = '', page_id }]) => ({
     pair_id: pair_id ?? 'unknown',
@@ -174,7 +176,12 @@ async function judgeSome(
     nli_hypothesis,
     page_id: page_id ?? null,
   }));
-  const answer = await judge.judge({ pairs, adapter: 'active', ...(signal && { signal }) });
+  const answer = await judge.judge({
+    pairs,
+    adapter: 'active',
+    key_id: sender.key_id,
+    ...(signal && { signal }),
+  });
   for (const [at, [index]] of inputs.entries()) {
     const result = answer.results[at];
     if (result === undefined) throw new Error(`the judge answered ${answer.results.length} of ${pairs.length} pairs`);

@@ -3,6 +3,7 @@ import type { Database } from './db/database.js';
 import type { ErasureTarget, TaughtRun } from './db/erasures.js';
 import { normaliseText, pairKey } from './db/pair-key.js';
 import { Problem } from './errors.js';
+import type { Actor } from './roles.js';
 
 /** One of: a page, a pair by its texts, a pair by a judgement or a correction of it. */
 export interface ErasureRequest {
@@ -12,8 +13,8 @@ export interface ErasureRequest {
   readonly prediction_id?: string;
   readonly correction_id?: string;
   readonly reason: string;
-  /** The API key that asks. */
-  readonly actor?: string | null;
+  /** Who asks. */
+  readonly by: Actor;
 }
 
 export interface Erasure {
@@ -56,9 +57,9 @@ export async function erase(parts: EraseParts, request: ErasureRequest): Promise
   const { database, newId, now } = parts;
   const target = await targetOf(parts, request);
   const at = (): string => new Date(now()).toISOString();
-  const { reason, actor = null } = request;
+  const { reason, by } = request;
   const subject = target.kind === 'page' ? target.page_id : target.pair_sha256;
-  const begun = { id: newId(), kind: target.kind, subject, reason, actor, started_at: at() };
+  const begun = { id: newId(), kind: target.kind, subject, reason, by, started_at: at() };
   const { id } = await database.run('beginErasure', begun);
   while (await database.run('eraseSome', { erasure_id: id, limit: ROWS_PER_UNIT, target }));
   await database.rewrite();

@@ -16,10 +16,14 @@ export const PROBLEMS = {
   'not-configured': { status: 501, title: 'This service is not configured for that' },
   'upstream-failed': { status: 502, title: 'The server behind this path did not answer as it should' },
   unavailable: { status: 503, title: 'The service cannot answer at the moment' },
-  'storage-failed': { status: 503, title: 'The answer could not be recorded' },
+  'not-ready': { status: 503, title: 'The service takes no work now' },
+  'storage-failed': { status: 503, title: 'The storage failed' },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;
+
+/** States that somebody asked about or chose: told as they are, and no fault to be logged. */
+const EXPECTED: ReadonlySet<ProblemCode> = new Set(['not-configured', 'not-ready']);
 
 /** One fault inside a request: `pointer` is a JSON pointer into the body, or the name of a query or path parameter. */
 export interface FieldError {
@@ -34,7 +38,7 @@ export interface ProblemExtras {
   readonly cause?: unknown;
 }
 
-/** An error with a place in the table. `detail` is told to the client unless the status is 5xx. */
+/** An error with a place in the table. `detail` is told to the client unless it is a fault of the service. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;
@@ -46,6 +50,11 @@ export class Problem extends Error {
     this.code = code;
     this.errors = extras.errors ?? [];
     this.retryAfter = extras.retryAfter;
+  }
+
+  /** Whether it is a fault of the service: to be logged, its inside not to be told. */
+  get isFault(): boolean {
+    return this.status >= 500 && !EXPECTED.has(this.code);
   }
 
   get status(): number {

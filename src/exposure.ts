@@ -16,6 +16,6 @@ export function isLoopback(host: string): boolean {
 export function refuseOpenService(host: string, keys: number): void {
   if (isLoopback(host) || keys > 0) return;
   throw new Error(
-    `ERRATA_HOST: ${host} can be reached from other machines, and there is no API key; listen on 127.0.0.1`,
+    `ERRATA_HOST: ${host} can be reached from other machines, and there is no API key: make one with errata keys create, or listen on 127.0.0.1`,
   );
 }

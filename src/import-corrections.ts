@@ -1,6 +1,7 @@
 /** The use case behind POST /corrections/import: many corrections, a bounded number at a time. */
 import type { Corrections, Item, ItemError, Stored } from './correct.js';
 import { readLines } from './json-lines.js';
+import type { Sender } from './roles.js';
 
 export interface LineError {
   readonly line: number;
@@ -20,7 +21,7 @@ export interface ImportReport {
 
 export interface ImportOptions {
   readonly corrections: Pick<Corrections, 'store'>;
-  readonly key_id: string | null;
+  readonly sender: Sender;
   /** Reads one line's value by the schema of lines. */
   readonly read: (value: unknown) => Item;
 }
@@ -64,7 +65,7 @@ const lineFault = (detail: string): Item => ({
  */
 export async function importLines(
   body: AsyncIterable<Uint8Array>,
-  { corrections, key_id, read }: ImportOptions,
+  { corrections, sender, read }: ImportOptions,
 ): Promise<ImportReport> {
   const tally = new Tally();
   let waiting: { readonly line: number; readonly item: Item }[] = [];
@@ -73,7 +74,7 @@ export async function importLines(
     waiting = [];
     const results = await corrections.store(
       lines.map(({ item }) => item),
-      key_id,
+      sender,
     );
     for (const [at, { line }] of lines.entries()) tally.add(line, results[at] as Stored);
   };

@@ -1,9 +1,10 @@
 /** The use case behind POST /nli: pairs → text → engine → labels → record → answers. */
 import { Problem } from './errors.js';
+import { inTime } from './in-time.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
 import { LIMITS } from './limits.js';
-import type { Encoding, Text } from './text/text.js';
+import type { Encoded, Encoding, Text } from './text/text.js';
 
 export interface JudgePair {
   readonly pair_id: string;
@@ -39,6 +40,8 @@ export interface JudgeRequest {
   readonly pairs: readonly JudgePair[];
   /** `active`, `base`, a version or an id. */
   readonly adapter: string;
+  /** The API key that asks; null while the service is open. */
+  readonly key_id?: string | null;
   readonly signal?: AbortSignal;
 }
 
@@ -69,6 +72,7 @@ export interface JudgementRecord {
   readonly created_at: string;
   /** From the request's admission to its logits. */
   readonly latency_ms: number;
+  readonly key_id: string | null;
 }
 
 /** `best-effort`: a failed record leaves prediction_id null; `required`: it fails the request; `off`: none is kept. */
@@ -129,9 +133,7 @@ async function judge(parts: JudgeParts, request: JudgeRequest): Promise<JudgeAns
   const adapter = await resolveAdapter(parts, request.adapter);
   const answer = { model: parts.model.name, adapter };
   if (request.pairs.length === 0) return { ...answer, results: [] };
-  const encoded = await parts.text.encode(
-    request.pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis })),
-  );
+  const encoded = await encode(parts, request, start);
   const encodings = encoded.filter((one): one is Encoding => 'ids' in one);
   const logits = await classify(parts, encodings, adapter, start, request.signal);
   let row = 0;
@@ -140,7 +142,17 @@ async function judge(parts: JudgeParts, request: JudgeRequest): Promise<JudgeAns
     if (!('ids' in one)) return troubled(pair_id, one.detail, false);
     return judgement(parts.labels, pair_id, logits[row++] ?? null, one.truncated);
   });
-  return { ...answer, results: await recorded(parts, request.pairs, results, adapter, start) };
+  return { ...answer, results: await recorded(parts, request, results, adapter, start) };
+}
+
+/** What the deadline leaves, in milliseconds. */
+const left = ({ clock, deadlineMs }: JudgeParts, start: number): number => start + deadlineMs - clock.monotonic();
+
+const overdue = (): Problem => new Problem('unavailable', 'the deadline passed', { retryAfter: 1 });
+
+function encode(parts: JudgeParts, { pairs, signal }: JudgeRequest, start: number): Promise<Encoded[]> {
+  const texts = pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis }));
+  return inTime(parts.text.encode(texts, signal), left(parts, start), overdue);
 }
 
 function refuseTooMany(count: number, limit: number): void {
@@ -217,7 +229,7 @@ function scoresOf(labels: readonly CheckpointLabel[], shares: readonly number[])
 /** The results with their prediction_id, once the rows are on disk. */
 async function recorded(
   parts: JudgeParts,
-  pairs: readonly JudgePair[],
+  { pairs, key_id = null }: JudgeRequest,
   results: Judgement[],
   adapter: AdapterRef | null,
   start: number,
@@ -229,13 +241,14 @@ async function recorded(
     adapter,
     created_at: new Date(parts.clock.now()).toISOString(),
     latency_ms: parts.clock.monotonic() - start,
+    key_id,
   };
   const named = results.map((result) => (result.error === null ? { ...result, prediction_id: parts.newId() } : result));
   const rows = named.flatMap((result, index) => recordOf(result, pairs[index] as JudgePair, made));
-  return rows.length === 0 || (await written(parts.record, rows)) ? named : results;
+  return rows.length === 0 || (await written(parts.record, rows, left(parts, start))) ? named : results;
 }
 
-type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms'>;
+type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms' | 'key_id'>;
 
 /** One row, or none for a pair that was not judged. */
 function recordOf(result: Judgement, pair: JudgePair, made: Made): JudgementRecord[] {
@@ -244,9 +257,15 @@ function recordOf(result: Judgement, pair: JudgePair, made: Made): JudgementReco
   return [{ id: prediction_id, ...pair, label, confidence, raw_label, scores, truncated, ...made }];
 }
 
-async function written(record: Recorder, rows: readonly JudgementRecord[]): Promise<boolean> {
+/** How long an answer that may leave without a record waits for it: a database may be locked for seconds. */
+const BEST_EFFORT_MS = 1000;
+
+/** `leftMs` is what the deadline leaves; a write that takes longer counts as failed, although it may still succeed. */
+async function written(record: Recorder, rows: readonly JudgementRecord[], leftMs: number): Promise<boolean> {
+  const patienceMs = record.mode === 'best-effort' ? Math.min(BEST_EFFORT_MS, leftMs) : leftMs;
+  const slow = (): Error => new Error(`the judgements were not recorded within ${Math.round(patienceMs)} ms`);
   try {
-    await record.write(rows);
+    await inTime(record.write(rows), patienceMs, slow);
     return true;
   } catch (error) {
     record.failed(error, rows.length);

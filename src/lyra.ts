@@ -3,6 +3,7 @@ import type { CorrectionInput, Corrections, Stored } from './correct.js';
 import { normaliseText } from './db/pair-key.js';
 import { type LyraConfirmation, type LyraCorrection, openLyra } from './db/lyra.js';
 import { type Label, toLabel } from './labels.js';
+import { COMMAND_LINE, type Sender } from './roles.js';
 
 export type Dropped =
   | 'later_correction_of_the_edge'
@@ -30,6 +31,7 @@ export interface LyraReport {
 
 const ROWS_PER_COMMIT = 500;
 const REVIEWER = 'lyra';
+const SENDER: Sender = { key_id: null, by: COMMAND_LINE };
 
 type Translated = CorrectionInput | Dropped;
 
@@ -123,7 +125,7 @@ async function importAll<R extends { readonly page_id: string | null }>(
   const counter = new Counter();
   let waiting: CorrectionInput[] = [];
   const flush = async (): Promise<void> => {
-    const results = waiting.length === 0 ? [] : await corrections.store(waiting, null);
+    const results = waiting.length === 0 ? [] : await corrections.store(waiting, SENDER);
     for (const result of results) counter.stored(result);
     waiting = [];
   };

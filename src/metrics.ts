@@ -1,10 +1,12 @@
 /** What is counted, in Prometheus' names. One registry for each app. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { DatabaseHealth } from './db/database.js';
 import type { EngineStatus } from './engine/engine.js';
 
 export interface MetricsSource {
   engine(): EngineStatus;
+  database(): DatabaseHealth;
 }
 
 export interface Metrics {
@@ -35,7 +37,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Judgements that could not be recorded',
     registers,
   });
-  engineMetrics(registry, source);
+  readMetrics(registry, source);
   const closeDelay = eventLoopDelay(registry);
   return {
     observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds),
@@ -46,33 +48,48 @@ export function createMetrics(source: MetricsSource): Metrics {
   };
 }
 
-type Reading = readonly [name: string, help: string, read: (engine: EngineStatus) => number];
+interface State {
+  readonly engine: EngineStatus;
+  readonly database: DatabaseHealth;
+}
+
+type Reading = readonly [name: string, help: string, read: (state: State) => number];
 
 const GAUGES: readonly Reading[] = [
-  ['errata_engine_children', 'Inference children', ({ children }) => children.length],
+  ['errata_engine_children', 'Inference children', ({ engine }) => engine.children.length],
   [
     'errata_engine_children_ready',
     'Inference children that can answer',
-    ({ children }) => children.filter(({ state }) => state !== 'starting').length,
+    ({ engine }) => engine.children.filter(({ state }) => state !== 'starting').length,
   ],
-  ['errata_queue_pairs', 'Pairs that wait', ({ queuedPairs }) => queuedPairs],
-  ['errata_queue_tokens', 'Tokens that wait', ({ queuedTokens }) => queuedTokens],
+  ['errata_queue_pairs', 'Pairs that wait', ({ engine }) => engine.queuedPairs],
+  ['errata_queue_tokens', 'Tokens that wait', ({ engine }) => engine.queuedTokens],
+  [
+    'errata_database_writing',
+    '1 while the database is written to, 0 while that is stopped or its thread is replaced',
+    ({ database }) => Number(database.writing === 'open'),
+  ],
+  ['errata_database_reading', '1 while the database is read', ({ database }) => Number(database.reading === 'open')],
 ];
 
 const TOTALS: readonly Reading[] = [
-  ['errata_engine_restarts_total', 'Inference children replaced', ({ totals }) => totals.restarts],
-  ['errata_engine_retries_total', 'Rows run again because their child died', ({ totals }) => totals.retries],
-  ['errata_engine_batches_total', 'Batches run', ({ totals }) => totals.batches],
-  ['errata_engine_rows_total', 'Rows run', ({ totals }) => totals.rows],
-  ['errata_engine_tokens_total', 'Tokens run', ({ totals }) => totals.tokens],
-  ['errata_engine_padded_tokens_total', 'Tokens run, padding included', ({ totals }) => totals.paddedTokens],
+  ['errata_engine_restarts_total', 'Inference children replaced', ({ engine }) => engine.totals.restarts],
+  ['errata_engine_retries_total', 'Rows run again because their child died', ({ engine }) => engine.totals.retries],
+  ['errata_engine_batches_total', 'Batches run', ({ engine }) => engine.totals.batches],
+  ['errata_engine_rows_total', 'Rows run', ({ engine }) => engine.totals.rows],
+  ['errata_engine_tokens_total', 'Tokens run', ({ engine }) => engine.totals.tokens],
+  ['errata_engine_padded_tokens_total', 'Tokens run, padding included', ({ engine }) => engine.totals.paddedTokens],
+  ['errata_database_restarts_total', 'Threads of the database replaced', ({ database }) => database.restarts],
+  ['errata_database_commits_total', 'Commits', ({ database }) => database.groups],
+  ['errata_database_units_total', 'Units of work in those commits', ({ database }) => database.units],
 ];
 
-/** Read from the engine when somebody asks. */
-function engineMetrics(registry: Registry, { engine }: MetricsSource): void {
+/** Read when somebody asks. */
+function readMetrics(registry: Registry, source: MetricsSource): void {
   const registers = [registry];
+  const state = (): State => ({ engine: source.engine(), database: source.database() });
   for (const [name, help, read] of GAUGES) {
-    const gauge: Gauge = new Gauge({ name, help, registers, collect: (): void => gauge.set(read(engine())) });
+    const gauge: Gauge = new Gauge({ name, help, registers, collect: (): void => gauge.set(read(state())) });
   }
   for (const [name, help, read] of TOTALS) {
     const counter: Counter = new Counter({
@@ -81,22 +98,24 @@ function engineMetrics(registry: Registry, { engine }: MetricsSource): void {
       registers,
       collect: () => {
         counter.reset();
-        counter.inc(read(engine()));
+        counter.inc(read(state()));
       },
     });
   }
 }
 
-/** p99 since the last reading, of this process's event loop. */
+const LOOP_SAMPLE_MS = 10;
+
+/** p99 since the last reading, of this process's event loop. What Node records is the delay on top of its own interval. */
 function eventLoopDelay(registry: Registry): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 10 });
+  const delay = monitorEventLoopDelay({ resolution: LOOP_SAMPLE_MS });
   delay.enable();
   new Gauge({
     name: 'errata_event_loop_delay_p99_seconds',
     help: 'Event-loop delay of the HTTP process, 99th percentile since the last scrape',
     registers: [registry],
     collect() {
-      this.set(delay.percentile(99) / 1e9);
+      this.set(Math.max(0, delay.percentile(99) / 1e6 - LOOP_SAMPLE_MS) / 1000);
       delay.reset();
     },
   });

@@ -16,7 +16,19 @@ export const openApiInfo = {
     ].join('\n'),
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
-  servers: [{ url: 'http://127.0.0.1:8100' }],
+  servers: [{ url: '/' }],
+  components: {
+    securitySchemes: {
+      api_key: {
+        type: 'http' as const,
+        scheme: 'bearer',
+        description: [
+          '`Authorization: Bearer errata_<role>_<id>_<secret>`, from `errata keys create`. An operation lists the roles',
+          'that may call it, any one of which suffices. A service without any key listens on loopback only and is open.',
+        ].join('\n'),
+      },
+    },
+  },
   tags: [
     { name: 'judging', description: 'Pairs in, labels out' },
     { name: 'predictions', description: 'What was judged' },
@@ -26,6 +38,7 @@ export const openApiInfo = {
     { name: 'erasures', description: 'What must not be kept' },
     { name: 'webhooks', description: 'What others are told' },
     { name: 'embedding', description: 'Passed on to another server' },
+    { name: 'audit', description: 'Who did what' },
     { name: 'health', description: 'Is it up, and how is it' },
   ],
 };

@@ -23,8 +23,11 @@ const uncalled = (): never => {
 };
 
 const describedOnly: Dependencies = {
+  access: { principal: uncalled },
+  auditLog: uncalled,
   judge: { judge: uncalled },
   engine: { status: uncalled, warmUp: uncalled },
+  recording: uncalled,
   embedding: null,
   checkpoint: uncalled,
   modules: uncalled,

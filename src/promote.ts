@@ -5,6 +5,7 @@ import { getAdapter, loadAdapter, type RegistryParts } from '../adapters/registr
 import { Problem } from './errors.js';
 import { entityTag, ifMatches } from './etag.js';
 import type { HeldAdapters } from './held-adapters.js';
+import { type Actor, SERVICE } from './roles.js';
 
 /** What a shadow comparison of two adapters found. */
 export interface ComparisonVerdict {
@@ -20,6 +21,8 @@ export interface PromotionParts extends Pick<RegistryParts, 'dataDir' | 'databas
 
 export interface MoveRequest {
   readonly actor: string;
+  /** Of the actor; the service's own by default. */
+  readonly role?: Actor['role'];
   readonly reason?: string | null;
   /** The If-Match header. */
   readonly ifMatch?: string | undefined;
@@ -71,7 +74,7 @@ export async function openPromotion(parts: PromotionParts): Promise<OpenedPromot
   } catch (error) {
     if (row === null || !(error instanceof Problem) || error.code !== 'conflict') throw error;
     const reason = `the start fell back to the base model: ${error.message}`;
-    await alias.move({ act: 'fallback', adapter: null, expected_seq: seq, reason, actor: 'service' });
+    await alias.move({ act: 'fallback', adapter: null, expected_seq: seq, reason, ...SERVICE });
     return expose(alias, reason);
   }
 }
@@ -88,7 +91,7 @@ async function rowOf({ database, base }: PromotionParts, id: string | null): Pro
   return id === null ? null : ((await findAdapter(database.kysely, base.digest, id)) ?? null);
 }
 
-interface Move extends Pick<AliasMove, 'act' | 'actor' | 'expected_seq'> {
+interface Move extends Pick<AliasMove, 'act' | 'expected_seq' | 'actor' | 'role'> {
   readonly adapter: AdapterRow | null;
   readonly reason?: string | null | undefined;
   readonly comparison_id?: string | null;
@@ -166,7 +169,7 @@ async function promote(alias: Alias, name: string, request: PromoteRequest): Pro
   if (adapter === undefined) throw new Problem('not-found', 'there is no adapter of this id, version or digest');
   if (adapter.id === live.adapter?.id) return adapter;
   const grounds = await groundsFor(parts, adapter, live, request);
-  const move = { ...grounds, act: 'promote', adapter, reason: request.reason, actor: request.actor } as const;
+  const move = { ...grounds, act: 'promote', adapter, reason: request.reason, ...whoOf(request) } as const;
   await alias.ready(adapter, () => moved(alias, live, request, move));
   return adapter;
 }
@@ -177,10 +180,12 @@ async function rollback(alias: Alias, request: MoveRequest): Promise<AdapterRow 
   const id = previousActive(await allMoves(parts.database.kysely));
   if (id === undefined) throw new Problem('conflict', 'nothing was active before: there is nothing to go back to');
   const adapter = await rowOf(parts, id);
-  const move = { act: 'rollback', adapter, reason: request.reason, actor: request.actor } as const;
+  const move = { act: 'rollback', adapter, reason: request.reason, ...whoOf(request) } as const;
   await alias.ready(adapter, () => moved(alias, live, request, move));
   return adapter;
 }
+
+const whoOf = ({ actor, role = SERVICE.role }: MoveRequest): Actor => ({ actor, role });
 
 /** Moves from `live`, which was active when the request was admitted, or not at all. */
 async function moved(

@@ -71,8 +71,8 @@ export const RECIPE = {
   replay: {
     kind: 'word',
     words: REPLAYS,
-    fallback: 'none',
-    help: '`confirmations` adds as many confirmed judgements as there are corrections, or all there are.',
+    fallback: 'confirmations',
+    help: '`confirmations` adds a confirmed judgement for each correction, again from the first where there are fewer.',
   } as WordField<Replay>,
   warmup_ratio: number(0.1, 0, 1, 'Share of the steps in which the learning rate rises to its peak.'),
   weight_decay: number(0.01, 0, 1, "AdamW's, on everything that is trained."),

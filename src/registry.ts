@@ -8,6 +8,7 @@ import type { Engine } from './engine/engine.js';
 import { Problem } from './errors.js';
 import { HeldAdapters } from './held-adapters.js';
 import type { AdapterRef } from './judge.js';
+import { type Actor, SERVICE } from './roles.js';
 import { openPromotion, type OpenedPromotion, type PromotionParts } from './promote.js';
 
 /** An adapter as it is told: its row, and how it stands here now. */
@@ -52,7 +53,7 @@ export interface Registry extends Pick<OpenedPromotion, 'etag' | 'fallback'> {
    * Takes in a PEFT directory's two files; `created` false: it was here. Rejects with Problem 'unprocessable' that names
    * the file and what in it does not fit.
    */
-  import(files: AdapterFiles): Promise<{ readonly adapter: AdapterItem; readonly created: boolean }>;
+  import(files: AdapterFiles, by?: Actor): Promise<{ readonly adapter: AdapterItem; readonly created: boolean }>;
   /** One of the two files, checked. Rejects with Problem 'not-found', or 'conflict' when it is damaged. */
   file(name: string, file: FileName): Promise<StoredFile>;
   promote(...args: Parameters<OpenedPromotion['promote']>): Promise<AdapterItem>;
@@ -132,8 +133,8 @@ async function storedFile(parts: OpenRegistryParts, row: AdapterRow, name: FileN
 function writing(parts: OpenRegistryParts, promotion: OpenedPromotion) {
   const item = (row: AdapterRow): AdapterItem => itemOf(parts, promotion, row);
   return {
-    async import(files: AdapterFiles) {
-      const { adapter, created } = await addAdapter(parts, { ...files, origin: 'imported', run_id: null }).catch(
+    async import(files: AdapterFiles, by: Actor = SERVICE) {
+      const { adapter, created } = await addAdapter(parts, { ...files, origin: 'imported', run_id: null, by }).catch(
         (error: unknown) => {
           throw error instanceof AdapterError ? misfit(error) : error;
         },

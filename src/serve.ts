@@ -4,11 +4,14 @@ import path from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { uuidv7 } from 'uuidv7';
 import { largestAdapter } from '../adapters/size.js';
+import { createAccess } from './access.js';
 import { buildApp } from './app.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint/checkpoint.js';
 import { verifyLock } from './checkpoint/lock.js';
 import { linearModules } from './checkpoint/modules.js';
 import type { Config } from './config.js';
+import { allKeys } from './db/api-keys.js';
+import { listAudit } from './db/audit.js';
 import { openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
@@ -20,6 +23,7 @@ import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { listenFault, naming, refuseOther } from './start-faults.js';
 import { openText } from './text/text.js';
 import { textFiles } from './train-open.js';
 import { openWebhooks } from './webhooks.js';
@@ -28,6 +32,8 @@ import { readTargets } from './webhook-targets.js';
 export interface Service {
   /** Where it listens, with the port it was given. */
   readonly url: string;
+  /** There was no API key when it began: everybody on this machine may do everything. */
+  readonly open: boolean;
   /** Answers what was accepted, then ends every part. */
   close(): Promise<void>;
 }
@@ -38,9 +44,7 @@ const MEGABYTE = 1_000_000;
 
 /** Opens everything and listens. Rejects with an error that names the setting, the file or the key that is wrong. */
 export async function serve(config: Config): Promise<Service> {
-  refuseOpenService(config.host, 0);
-  await verifyLock(config.model);
-  const checkpoint = await openCheckpoint(config.model);
+  const checkpoint = await naming('ERRATA_MODEL', openModel(config.model));
   const labels = labelMap(Object.fromEntries(checkpoint.config.id2label.entries()), config.labels ?? undefined);
   const closers: Closers = [];
   const close = async (): Promise<void> => {
@@ -48,17 +52,30 @@ export async function serve(config: Config): Promise<Service> {
   };
   try {
     const log = lateLog();
-    const opened = await openParts(config, checkpoint, closers);
+    const opened = await openParts(config, checkpoint, log, closers);
     const parts = { config, checkpoint, labels, log, newId: uuidv7, now: Date.now, monotonic, ...opened };
     const app = await application(parts, closers);
     log.to = app.log;
     closers.push(() => app.close());
-    await app.listen({ host: config.host, port: config.port });
-    return { url: addressOf(app, config.host), close };
+    await listen(app, config);
+    if (opened.keys === 0) app.log.warn('there are no API keys: open to everybody on this machine');
+    return { url: addressOf(app, config.host), open: opened.keys === 0, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function openModel(folder: string): Promise<Checkpoint> {
+  await refuseOther(folder);
+  await verifyLock(folder);
+  return openCheckpoint(folder);
+}
+
+async function listen(app: FastifyInstance, { host, port }: Config): Promise<void> {
+  await app.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
+    throw listenFault(error, host, port);
+  });
 }
 
 type Closers = (() => Promise<void>)[];
@@ -66,18 +83,22 @@ type Closers = (() => Promise<void>)[];
 async function openParts(
   config: Config,
   checkpoint: Checkpoint,
+  log: Log,
   closers: Closers,
-): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'>> {
-  const database = await openDatabase({ url: config.databaseUrl });
+): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'> & { readonly keys: number }> {
+  const opening = openDatabase({ url: config.databaseUrl, log });
+  const database = await naming('ERRATA_DATA_DIR or ERRATA_DATABASE_URL', opening);
   closers.push(() => database.close());
+  const { length: keys } = await allKeys(database.kysely);
+  refuseOpenService(config.host, keys);
   const { retentionDays: days, retentionMaxMb } = config;
-  const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now };
+  const retention = { days, maxBytes: retentionMaxMb * MEGABYTE, everyMs: RETENTION_EVERY_MS, clock: Date.now, log };
   closers.push(keepRetention(database, retention));
-  const text = await openText(textFiles(config, config.maxTokens));
+  const text = await naming('ERRATA_MODEL', openText(textFiles(config, config.maxTokens)));
   closers.push(() => text.close());
   const engine = await openEngine(checkpoint, engineOptions(config));
   closers.push(() => engine.close());
-  return { database, text, engine };
+  return { database, text, engine, keys };
 }
 
 function engineOptions(config: Config): EngineOptions {
@@ -97,7 +118,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   const { config, checkpoint, labels, database, engine, text } = parts;
   const adapters = await openAdapters(parts);
   closers.push(() => adapters.comparisons.close());
-  const metrics = createMetrics({ engine: () => engine.status() });
+  const metrics = createMetrics({ engine: () => engine.status(), database: () => database.health() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
   const judge = createJudge({
     model,
@@ -126,7 +147,10 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
     {
       judge,
       engine,
+      recording: () => config.record !== 'required' || database.health().writing === 'open',
       metrics,
+      access: createAccess({ database, host: config.host, now: parts.now }),
+      auditLog: (page) => listAudit(database.kysely, page),
       embedding,
       ...learning,
       ...adapters,
@@ -138,7 +162,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       erase: (request) => erase(parts, request),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),
-        get: async (id) => (await getPrediction(database.kysely, id)) ?? undefined,
+        get: async (id, key_id) => (await getPrediction(database.kysely, id, key_id)) ?? undefined,
       },
     },
     { logger: { level: config.logLevel } },

@@ -47,7 +47,7 @@ export async function openTrainingRuns(config: Config, parts: TrainingParts): Pr
     directory: path.join(dataDir, 'runs'),
     children: trainingChildren ?? availableParallelism(),
     prepare: (options) => prepareTrainingData(database, options),
-    encode: (pairs, most) => encodePairs(textFiles(config, most), pairs),
+    encode: (pairs, most, signal) => encodePairs(textFiles(config, most), pairs, signal),
     keepAdapter: (trained) => keepAdapter(registryParts, trained),
     compare: ({ adapter_id, run_id }) => comparisons.start({ old: 'active', new: adapter_id, run_id }),
     compared: (id) => comparisons.wait(id),
@@ -93,12 +93,15 @@ const PAIRS_AT_ONCE = 64;
 async function encodePairs(
   files: ReturnType<typeof textFiles>,
   pairs: readonly PairTexts[],
+  signal: AbortSignal,
 ): Promise<readonly Encoded[]> {
   const text = await openText(files);
   try {
     const encoded: Encoded[] = [];
-    for (let from = 0; from < pairs.length; from += PAIRS_AT_ONCE)
+    for (let from = 0; from < pairs.length; from += PAIRS_AT_ONCE) {
+      signal.throwIfAborted();
       encoded.push(...(await text.encode(pairs.slice(from, from + PAIRS_AT_ONCE))));
+    }
     return encoded;
   } finally {
     await text.close();

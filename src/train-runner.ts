@@ -3,11 +3,18 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import type { Database } from './db/database.js';
-import { findTrainingRun, readTrainingPairs, type RunProgress, type RunStage } from './db/training-run-rows.js';
+import {
+  findTrainingRun,
+  readTrainingPairs,
+  type RunProgress,
+  type RunStage,
+  type TrainingPair,
+} from './db/training-run-rows.js';
 import { type Fence, runningTrainingRuns } from './db/training-runs.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import type { Recipe } from './recipe.js';
 import type { Encoded, PairTexts } from './text/text.js';
+import { withReplay } from './training/replay.js';
 import {
   createJob,
   type Job,
@@ -33,8 +40,8 @@ export interface RunnerOptions {
   readonly directory: string;
   /** Processes that compute gradients, at most. */
   readonly children: number;
-  /** Token ids of each pair, in order. */
-  encode(pairs: readonly PairTexts[], maxTokens: number): Promise<readonly Encoded[]>;
+  /** Token ids of each pair, in order; given up when the signal is aborted. */
+  encode(pairs: readonly PairTexts[], maxTokens: number, signal: AbortSignal): Promise<readonly Encoded[]>;
   /** Stores the adapter durably and gives it its version. */
   keepAdapter(trained: TrainedAdapter): Promise<{ readonly id: string }>;
   /** Puts a comparison of the adapter with the active one on its way. */
@@ -77,7 +84,7 @@ class Stopped extends Error {
 export function createRunner(options: RunnerOptions): Runner {
   let working: Promise<void> | null = null;
   let attempt: Attempt | null = null;
-  let closed = false;
+  const closing = new AbortController();
   let retry: NodeJS.Timeout | undefined;
   /** Somebody may have put a run into the queue since it was looked at last. */
   let asked = false;
@@ -86,15 +93,15 @@ export function createRunner(options: RunnerOptions): Runner {
     let next: Fence | null = fence;
     while (next !== null) {
       attempt = new Attempt(options, next);
-      if (closed) attempt.stop();
-      next = await settle(options, attempt, await attempt.run(), () => closed);
+      if (closing.signal.aborted) attempt.stop();
+      next = await settle(options, attempt, await attempt.run(), closing.signal);
       attempt = null;
     }
-    if (!closed) await forgetStates(options, fence.id);
+    if (!closing.signal.aborted) await forgetStates(options, fence.id);
   };
   const work = async (): Promise<void> => {
     await forgetEnded(options);
-    while (!closed) {
+    while (!closing.signal.aborted) {
       asked = false;
       const next: Fence | null = (await recovered(options)) ?? (await begun(options));
       if (next !== null) await see(next);
@@ -103,7 +110,7 @@ export function createRunner(options: RunnerOptions): Runner {
   };
   const pump = (): void => {
     asked = true;
-    if (closed || working !== null) return;
+    if (closing.signal.aborted || working !== null) return;
     clearTimeout(retry);
     retry = undefined;
     working = work()
@@ -116,17 +123,21 @@ export function createRunner(options: RunnerOptions): Runner {
         if (asked && retry === undefined) pump();
       });
   };
+  /** What ended may have been followed by another. */
+  const idle = async (): Promise<void> => {
+    if (working === null) return;
+    await working;
+    await idle();
+  };
   return {
     pump,
     stop: (id) => {
       if (attempt?.id === id) attempt.stop();
       options.changed();
     },
-    idle: async () => {
-      while (working !== null) await working;
-    },
+    idle,
     close: async () => {
-      closed = true;
+      closing.abort();
       clearTimeout(retry);
       attempt?.stop();
       await working;
@@ -166,14 +177,14 @@ async function settle(
   { database, now, log, changed, retryAfterMs = RETRY_AFTER_MS }: RunnerOptions,
   attempt: Attempt,
   result: Result,
-  closed: () => boolean,
+  closing: AbortSignal,
 ): Promise<Fence | null> {
   const { fence } = attempt;
   const at = now();
   let next: Fence | null = null;
-  if (closed()) await database.run('parkTrainingRun', { ...fence, at });
-  else if (result.kind === 'succeeded')
+  if (result.kind === 'succeeded')
     await database.run('endTrainingRun', { ...fence, at, state: 'succeeded', error: null });
+  else if (closing.aborted) await database.run('parkTrainingRun', { ...fence, at });
   else if (result.kind === 'failed')
     await database.run('endTrainingRun', { ...fence, at, state: 'failed', error: result.reason });
   else if (result.kind === 'broken')
@@ -235,11 +246,13 @@ class Attempt {
     const { database, checkpoint, labels, code_version, directory, children } = this.#options;
     const pairs = await readTrainingPairs(database.kysely, this.id);
     const texts = pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis }));
-    const encoded = await this.#unlessStopped(this.#options.encode(texts, recipe.max_tokens));
-    const rows = pairs.flatMap(({ correct_label }, i) => {
-      const { ids } = encoded[i] as { ids?: Int32Array };
-      return ids === undefined ? [] : [{ ids, label: placeOf(labels, correct_label) }];
-    });
+    const encoded = await this.#unlessStopped(this.#options.encode(texts, recipe.max_tokens, this.#stopping.signal));
+    const rowsOf = (kind: TrainingPair['kind']) =>
+      pairs.flatMap((pair, i) => {
+        const { ids } = encoded[i] as { ids?: Int32Array };
+        return ids === undefined || pair.kind !== kind ? [] : [{ ids, label: placeOf(labels, pair.correct_label) }];
+      });
+    const rows = withReplay(rowsOf('correction'), rowsOf('confirmation'));
     if (rows.length === 0) throw new Error('none of the corrections can be encoded');
     const skipped = encoded.flatMap((one, i) =>
       'code' in one ? [{ type: 'left_out', correction_id: pairs[i]?.correction_id, reason: one.code }] : [],
@@ -282,7 +295,8 @@ class Attempt {
   /** An attempt before this one may have started it already. */
   async #comparison(adapter_id: string): Promise<string> {
     const run = await findTrainingRun(this.#options.database.kysely, this.id);
-    if (run !== undefined && run.comparison_id !== null) return run.comparison_id;
+    const known = run?.comparison_id ?? null;
+    if (known !== null) return known;
     const { id } = await this.#options.compare({ adapter_id, run_id: this.id });
     await this.#note({ events: [{ type: 'comparison', comparison_id: id }], comparison_id: id });
     return id;
@@ -363,7 +377,7 @@ const EMPTY: RunProgress = {
   seconds_left: null,
 };
 
-const progressOf = ({ kind: _, rows: __, ...step }: StepMessage): Partial<RunProgress> => step;
+const progressOf = ({ kind: _kind, rows: _rows, ...step }: StepMessage): Partial<RunProgress> => step;
 
 function eventOf(message: ProgressMessage): { readonly type: string } & Record<string, unknown> {
   const { kind, ...rest } = message;

@@ -16,6 +16,7 @@ import {
 import type { UsableRow } from './db/training-runs.js';
 import { Problem } from './errors.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
+import { type Actor, actorOf, OPEN, type Principal, SERVICE } from './roles.js';
 import { createRunner, type Runner, type RunnerOptions } from './train-runner.js';
 
 export interface StartRequest {
@@ -24,8 +25,8 @@ export interface StartRequest {
   readonly parameters?: unknown;
   /** Corrections to leave out. */
   readonly exclude?: readonly string[];
-  /** The API key that asks. */
-  readonly actor?: string | null;
+  /** Who asks; by default anybody, as while the service is open. */
+  readonly principal?: Principal;
 }
 
 export interface TrainingRun extends TrainingRunRow {
@@ -39,7 +40,7 @@ export interface Training {
    */
   start(request: StartRequest): Promise<TrainingRunRow>;
   /** A running one ends within a step. Rejects with Problem 'not-found', and 'conflict' when it has ended otherwise. */
-  cancel(id: string): Promise<TrainingRunRow>;
+  cancel(id: string, by?: Actor): Promise<TrainingRunRow>;
   get(id: string): Promise<TrainingRun | undefined>;
   list(page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<TrainingRunPage>;
   /**
@@ -94,14 +95,15 @@ export function createTraining(options: TrainingOptions): Training {
     return run;
   };
   return {
-    async start({ force = false, parameters = {}, exclude = [], actor = null }) {
+    async start({ force = false, parameters = {}, exclude = [], principal = OPEN }) {
       const recipe = recipeOf(options, parameters);
-      const id = await enqueue(options, { recipe, force, exclude, actor, when_new: null });
+      const who = { actor: principal.key_id, by: actorOf(principal) };
+      const id = await enqueue(options, { recipe, force, exclude, ...who, when_new: null });
       runner.pump();
       return await find(id as string);
     },
-    async cancel(id) {
-      await database.run('cancelTrainingRun', { id, at: options.now() });
+    async cancel(id, by = SERVICE) {
+      await database.run('cancelTrainingRun', { id, at: options.now(), by });
       runner.stop(id);
       return await find(id);
     },
@@ -139,6 +141,7 @@ interface Enqueued {
   readonly force: boolean;
   readonly exclude: readonly string[];
   readonly actor: string | null;
+  readonly by: Actor;
   readonly when_new: number | null;
 }
 
@@ -175,25 +178,25 @@ interface Trigger {
 function createTrigger(options: TrainingOptions, runner: Runner): Trigger {
   let looking: Promise<void> | null = null;
   let again = false;
-  let closed = false;
+  const closing = new AbortController();
   const loop = async (): Promise<void> => {
     do {
       again = false;
       await lookOnce(options, runner).catch((error: unknown) =>
         options.log.error({ err: error }, 'whether a training run is due could not be decided'),
       );
-    } while (again && !closed);
+    } while (again && !closing.signal.aborted);
     looking = null;
   };
   return {
     look() {
-      if (closed || options.trainAfter === 0) return;
+      if (closing.signal.aborted || options.trainAfter === 0) return;
       again = true;
       looking ??= loop();
     },
     idle: async () => looking ?? undefined,
     close: async () => {
-      closed = true;
+      closing.abort();
       await looking;
     },
   };
@@ -205,7 +208,7 @@ async function lookOnce(options: TrainingOptions, runner: Runner): Promise<void>
   const most = await newCorrectionsAtMost(database.kysely, { base_digest: checkpoint.digest, min_confidence });
   if (most < trainAfter) return;
   try {
-    const asked = { recipe, force: false, exclude: [], actor: null, when_new: trainAfter };
+    const asked = { recipe, force: false, exclude: [], actor: null, by: SERVICE, when_new: trainAfter };
     if ((await enqueue(options, asked)) !== null) runner.pump();
   } catch (error) {
     // Enough are new, but too few are usable in all.

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import type { Database } from '../src/db/database.js';
 import { erase, type ErasureRequest } from '../src/erase.js';
 import { openDatabase } from '../src/db/database.js';
+import { actorOf, OPEN, senderOf } from '../src/roles.js';
 import { uuidv7 } from 'uuidv7';
 import { createCorrections } from '../src/correct.js';
 import { fileIn, openFor } from './db/fixtures/open.js';
@@ -37,7 +38,7 @@ async function filled(t: Test): Promise<Kept> {
   const [, newest = ''] = await correct(database);
   await learn(database, newest);
   const parts = { database, newId: uuidv7, now: () => Date.parse(AT) };
-  return { file, database, ask: (request) => erase(parts, { reason: REASON, ...request }) };
+  return { file, database, ask: (request) => erase(parts, { reason: REASON, by: actorOf(OPEN), ...request }) };
 }
 
 async function correct(database: Database): Promise<string[]> {
@@ -60,7 +61,11 @@ async function correct(database: Database): Promise<string[]> {
   const ids: string[] = [];
   for (const correct_label of ['neutral', 'refutes'] as const) {
     const idempotency = { key: correct_label, body_sha256: correct_label };
-    const [result] = await corrections.correct({ items: [{ ...said, correct_label }], key_id: null, idempotency });
+    const [result] = await corrections.correct({
+      items: [{ ...said, correct_label }],
+      sender: senderOf(OPEN),
+      idempotency,
+    });
     ids.push(result?.correction?.id ?? '');
   }
   return ids;
@@ -208,14 +213,22 @@ t.test('a premise that another page has too stays with it', async (t) => {
 
 t.test('an erasure that was cut short goes on, and its answer has all that was removed', async (t) => {
   const { file, database } = await filled(t);
-  const begun = { id: 'e-1', kind: 'page', subject: 'p7', reason: REASON, actor: null, started_at: AT } as const;
+  const begun = {
+    id: 'e-1',
+    kind: 'page',
+    subject: 'p7',
+    reason: REASON,
+    by: actorOf(OPEN),
+    actor: null,
+    started_at: AT,
+  } as const;
   await database.run('beginErasure', begun);
   await database.run('eraseSome', { erasure_id: 'e-1', limit: 1, target: { kind: 'page', page_id: 'p7' } });
   await database.close();
   const reopened = await openDatabase({ url: `sqlite:${file}` });
   t.teardown(() => reopened.close());
   const parts = { database: reopened, newId: uuidv7, now: () => Date.parse(AT) };
-  const { id, removed, trained_on } = await erase(parts, { page_id: 'p7', reason: REASON });
+  const { id, removed, trained_on } = await erase(parts, { page_id: 'p7', reason: REASON, by: actorOf(OPEN) });
   t.equal(id, 'e-1');
   t.match(removed, { predictions: 2, corrections: 2, texts: 3, answers: 2, flips: 1 });
   t.equal(trained_on.length, 1);

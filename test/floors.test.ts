@@ -72,6 +72,28 @@ const HOUSE: readonly Imports[] = [
     refused: ['../db/database.js', '../engine/engine.js', '../../routes/nli.js', 'fastify'],
   },
   {
+    file: 'src/training/child.ts',
+    allowed: [
+      '../runtime/session.js',
+      '../graph/training.js',
+      '../recipe.js',
+      '../checkpoint/head.js',
+      './messages.js',
+    ],
+    refused: [
+      '../train.js',
+      '../db/database.js',
+      '../../adapters/format.js',
+      'onnxruntime-node',
+      '../engine/engine.js',
+    ],
+  },
+  {
+    file: 'src/recipe.ts',
+    allowed: ['./errors.js'],
+    refused: ['./train.js', './training/supervisor.js', '../schemas/training-runs.js', 'typebox'],
+  },
+  {
     file: 'adapters/peft.ts',
     allowed: ['../src/db/database.js', '../src/tensors/safetensors.js', '../src/errors.js'],
     refused: ['../src/engine/engine.js', '../src/judge.js', '../routes/nli.js'],

@@ -235,3 +235,34 @@ t.test('a client that has gone is not judged', async (t) => {
   await t.rejects(judge.judge({ pairs: [pair('c1')], adapter: 'base', signal }), { name: 'AbortError' });
   t.equal(engine.calls.length, 0);
 });
+
+const never = (): Promise<never> => new Promise(() => undefined);
+const request = { pairs: [pair('c1')], adapter: 'base' };
+
+t.test('a record that takes long', async (t) => {
+  const slow = (mode: JudgeParts['record']['mode'], failures: [unknown, number][]): JudgeParts['record'] => ({
+    ...recorder(mode, [], failures),
+    write: never,
+  });
+  await t.test('is not waited for where the answer may leave without', async (t) => {
+    const failures: [unknown, number][] = [];
+    const { judge } = judgeWith({ deadlineMs: 600_000, record: slow('best-effort', failures) });
+    t.match((await judge.judge(request)).results, [{ prediction_id: null, error: null }]);
+    t.match(failures, [[{ message: /not recorded within 1000 ms/ }, 1]]);
+  });
+  await t.test('is waited for until the deadline where it may not', async (t) => {
+    const failures: [unknown, number][] = [];
+    const { judge } = judgeWith({ deadlineMs: 50, record: slow('required', failures) });
+    await t.rejects(judge.judge(request), { code: 'storage-failed', cause: { message: /within 50 ms/ } });
+    t.equal(failures.length, 1);
+  });
+});
+
+t.test('the deadline covers the tokenizer, which hears of clients that go', async (t) => {
+  const heard: unknown[] = [];
+  const text: JudgeParts['text'] = { encode: (_pairs, signal) => (heard.push(signal), never()) };
+  const { judge } = judgeWith({ deadlineMs: 50, text });
+  const { signal } = new AbortController();
+  await t.rejects(judge.judge({ ...request, signal }), { code: 'unavailable', message: /deadline/ });
+  t.strictSame(heard, [signal]);
+});

@@ -20,11 +20,14 @@ export function readJsonBodies(app: FastifyInstance): void {
 
 function refusal(request: FastifyRequest, body: Buffer): Problem | undefined {
   const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
     return new Problem(
       'unsupported-media-type',
       'compressed bodies are not read here: send it without content-encoding',
     );
+  const charset = /;\s*charset=\s*"?([^\s";]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && charset.toLowerCase() !== 'utf-8')
+    return new Problem('unsupported-media-type', 'JSON is read as UTF-8: send application/json in that charset');
   return isUtf8(body) ? undefined : new Problem('invalid-request', 'the body is not valid UTF-8');
 }
 

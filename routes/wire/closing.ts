@@ -3,6 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
+/** The requests without an answer yet. */
+type Waiting = Pick<ReadonlyMap<IncomingMessage, unknown>, 'keys'>;
+
 /** How often connections that became idle are looked for. */
 const SWEEP_MS = 100;
 
@@ -10,8 +13,7 @@ const SWEEP_MS = 100;
  * Replies say `connection: close` from the moment the app begins to close; idle connections are ended as they become
  * so, and after `graceMs` those that have not sent a whole request. Tells whether closing has begun.
  */
-export function closeGently(app: FastifyInstance, graceMs: number): () => boolean {
-  const waiting = trackRequests(app);
+export function closeGently(app: FastifyInstance, waiting: Waiting, graceMs: number): () => boolean {
   const sockets = trackSockets(app);
   const timers: NodeJS.Timeout[] = [];
   let closing = false;
@@ -28,20 +30,6 @@ export function closeGently(app: FastifyInstance, graceMs: number): () => boolea
   return () => closing;
 }
 
-/** The requests without an answer yet. */
-function trackRequests(app: FastifyInstance): ReadonlySet<IncomingMessage> {
-  const waiting = new Set<IncomingMessage>();
-  app.addHook('onRequest', (request, _reply, done) => {
-    waiting.add(request.raw);
-    done();
-  });
-  app.addHook('onResponse', (request, _reply, done) => {
-    waiting.delete(request.raw);
-    done();
-  });
-  return waiting;
-}
-
 function trackSockets(app: FastifyInstance): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
   app.server.on('connection', (socket) => {
@@ -52,7 +40,7 @@ function trackSockets(app: FastifyInstance): ReadonlySet<Socket> {
 }
 
 /** Ends the connections of those who have not asked anything whole: it was not accepted, so nothing is lost. */
-function endUnasked(sockets: ReadonlySet<Socket>, waiting: ReadonlySet<IncomingMessage>): void {
-  const asked = new Set([...waiting].filter(({ complete }) => complete).map(({ socket }) => socket));
+function endUnasked(sockets: ReadonlySet<Socket>, waiting: Waiting): void {
+  const asked = new Set([...waiting.keys()].filter(({ complete }) => complete).map(({ socket }) => socket));
   for (const socket of sockets) if (!asked.has(socket)) socket.destroy();
 }

@@ -16,7 +16,7 @@ type Members = Readonly<Record<string, unknown>>;
 export function answerProblem(members?: (problem: ProblemBody) => Members) {
   return async (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const problem = toProblem(error, request);
-    if (problem.status >= 500 && !reply.raw.destroyed)
+    if (problem.isFault && !reply.raw.destroyed)
       request.log.error({ err: problem.cause ?? error, route: request.routeOptions.url }, problem.code);
     if (problem.status === 413) await drained(request.raw);
     const retryAfter = problem.retryAfter ?? (problem.status === 429 || problem.status === 503 ? 1 : undefined);
@@ -29,9 +29,9 @@ export function answerProblem(members?: (problem: ProblemBody) => Members) {
   };
 }
 
-export function problemBody({ code, message, errors }: Problem): ProblemBody {
+export function problemBody({ code, message, errors, isFault }: Problem): ProblemBody {
   const { status, title } = PROBLEMS[code];
-  return { type: problemType(code), title, status, detail: status < 500 ? message : title, errors: [...errors] };
+  return { type: problemType(code), title, status, detail: isFault ? title : message, errors: [...errors] };
 }
 
 function toProblem(error: FastifyError, request: FastifyRequest): Problem {

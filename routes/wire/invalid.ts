@@ -58,7 +58,7 @@ function told(fault: Fault, faults: readonly Fault[]): string {
     case 'format':
       return `must be a ${String(fault.params['format'])}`;
     case 'oneOf':
-      return oneOf(alternatives(fault, faults));
+      return oneOf(alternatives(fault, faults), given(fault));
     default:
       return fault.message ?? 'does not match its schema';
   }
@@ -67,8 +67,17 @@ function told(fault: Fault, faults: readonly Fault[]): string {
 const patterned = (pattern: string): string =>
   pattern.includes('\\u0000') ? 'holds a NUL or half of a surrogate pair' : `must match ${pattern}`;
 
-const oneOf = (names: readonly string[]): string =>
-  names.length > 0 ? `is missing (${names.join(' or ')})` : 'has two members of which one only may be given';
+const oneOf = (missing: readonly string[], found: readonly string[]): string =>
+  missing.length > 0
+    ? `is missing (${missing.join(' or ')})`
+    : `has both ${found.join(' and ')}, of which one only may be given`;
+
+/** Of a `oneOf` between required members: those that are there although they exclude each other. */
+function given({ params, schema }: Fault & { readonly schema?: unknown }): string[] {
+  const branches = schema as readonly { readonly required?: readonly string[] }[] | undefined;
+  const passing = (params['passingSchemas'] ?? []) as readonly number[];
+  return passing.flatMap((index) => branches?.[index]?.required ?? []);
+}
 
 const article = (type: unknown): string =>
   type === 'null' ? 'null' : `${/^[aeiou]/.test(String(type)) ? 'an' : 'a'} ${String(type)}`;

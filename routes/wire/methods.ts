@@ -22,6 +22,7 @@ export function refuseOtherMethods(app: FastifyInstance, methods: ReadonlyMap<st
     app.route({
       method: app.supportedMethods.filter((method) => !known.has(method)),
       url,
+      config: { roles: 'open' },
       schema: { hide: true },
       onRequest: async (_request, reply) => {
         reply.header('allow', allow);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { type TensorEntry, readTensorFile } from '../tensors/safetensors.js';
 import { CheckpointError, type DebertaConfig, parseConfig } from './config.js';
 import { expectedShapes } from './names.js';
-import { sha256File } from '../files.js';
+import { fileStamp, sha256File } from '../files.js';
 
 export { CheckpointError, type DebertaConfig } from './config.js';
 
@@ -17,6 +17,8 @@ export interface Checkpoint {
   /** File name of the weights inside `directory`, and its tensors by name. */
   readonly weightsFile: string;
   readonly weights: ReadonlyMap<string, TensorEntry>;
+  /** What the file system said of the weights file when `files` was made; see `readUnchanged`. */
+  readonly weightsStamp: string;
   /** SHA-256 of each file that decides the answers, in hex, by its name. */
   readonly files: Readonly<Record<string, string>>;
   /** SHA-256 over `files`: the identity of the base model. */
@@ -29,18 +31,48 @@ const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json'];
 
 /** Reads and checks the folder. Throws CheckpointError naming the file, the key or the tensor that does not fit. */
 export async function openCheckpoint(folder: string): Promise<Checkpoint> {
-  const config = parseConfig(await fileOf(folder, CONFIG, (file) => readFile(file)));
+  const config = configOf(folder, await fileOf(folder, CONFIG, (file) => readFile(file)));
   const weightsPath = await fileOf(folder, WEIGHTS, (file) => realpath(file));
-  const weights = await tensorsOf(weightsPath, config);
-  const files = await fileDigests(folder);
-  return {
-    directory: path.dirname(weightsPath),
-    weightsFile: path.basename(weightsPath),
-    config,
-    weights,
-    files,
-    digest: createHash('sha256').update(JSON.stringify(files)).digest('hex'),
-  };
+  const place = { directory: path.dirname(weightsPath), weightsFile: path.basename(weightsPath) };
+  const weightsStamp = await fileStamp(weightsPath);
+  return readUnchanged({ ...place, weightsStamp }, async () => {
+    const weights = await tensorsOf(weightsPath, config);
+    const files = await fileDigests(folder);
+    const digest = createHash('sha256').update(JSON.stringify(files)).digest('hex');
+    return { ...place, config, weights, weightsStamp, files, digest };
+  });
+}
+
+/**
+ * What `read` makes of the weights file, which must be the one whose digest the checkpoint tells: whoever replaces it
+ * under a running service would have other weights answer under that digest.
+ * Throws CheckpointError when the file has changed, before `read` or while it ran.
+ */
+export async function readUnchanged<T>(weights: WeightsFile, read: () => Promise<T>): Promise<T> {
+  await refuseChanged(weights);
+  const value = await read();
+  await refuseChanged(weights);
+  return value;
+}
+
+type WeightsFile = Pick<Checkpoint, 'directory' | 'weightsFile' | 'weightsStamp'>;
+
+async function refuseChanged({ directory, weightsFile, weightsStamp }: WeightsFile): Promise<void> {
+  const file = path.join(directory, weightsFile);
+  const found = await fileStamp(file).catch((cause: Error) => {
+    throw new CheckpointError(`${file}: ${cause.message}`, { cause });
+  });
+  if (found === weightsStamp) return;
+  throw new CheckpointError(`${file} has changed since the checkpoint was opened: restart to use what it holds now`);
+}
+
+/** Errors of the configuration begin with the file's name. */
+function configOf(folder: string, bytes: Uint8Array): DebertaConfig {
+  try {
+    return parseConfig(bytes);
+  } catch (cause) {
+    throw new CheckpointError(`${folder}${path.sep}${(cause as Error).message}`, { cause });
+  }
 }
 
 /** The tokenizer's files may be missing: a checkpoint can be run on token ids alone. */

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { toFloat32 } from '../tensors/dtype.js';
-import type { Checkpoint } from './checkpoint.js';
+import { type Checkpoint, readUnchanged } from './checkpoint.js';
 import { CLASSIFIER } from './names.js';
 
 export interface Head {
@@ -12,8 +12,12 @@ export interface Head {
   readonly bias: Float32Array;
 }
 
-/** Reads only the head's bytes of the weights file. */
-export async function readHead({ directory, weightsFile, weights }: Checkpoint): Promise<Head> {
+/** Reads only the head's bytes of the weights file. Throws CheckpointError when that has changed. */
+export function readHead(checkpoint: Checkpoint): Promise<Head> {
+  return readUnchanged(checkpoint, () => headOf(checkpoint));
+}
+
+async function headOf({ directory, weightsFile, weights }: Checkpoint): Promise<Head> {
   const handle = await open(path.join(directory, weightsFile));
   const tensor = async (name: string): Promise<Float32Array> => {
     const entry = weights.get(name);

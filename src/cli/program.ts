@@ -1,6 +1,7 @@
 /** The command line: one file for each command under commands/, registered here one by one. */
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../package.js';
+import * as audit from './commands/audit.js';
 import * as compare from './commands/compare.js';
 import * as backup from './commands/backup.js';
 import * as config from './commands/config.js';
@@ -9,6 +10,7 @@ import * as exportOut from './commands/export.js';
 import * as golden from './commands/golden.js';
 import * as importLearnt from './commands/import-learnt.js';
 import * as importLyra from './commands/import.js';
+import * as keys from './commands/keys.js';
 import * as models from './commands/models.js';
 import * as promote from './commands/promote.js';
 import * as serve from './commands/serve.js';
@@ -49,6 +51,8 @@ function createProgram(): Command {
   models.register(program);
   backup.register(program);
   erase.register(program);
+  keys.register(program);
+  audit.register(program);
   golden.register(program);
   config.register(program);
   return program;

@@ -1,6 +1,8 @@
 /** The alias `active`: a history that only grows, whose newest row says which adapter answers. */
 import type { Insertable, Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { type Actor, SERVICE } from '../roles.js';
+import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { enqueueEvent } from './outbox.js';
 import type { AdapterAliasTable, Schema } from './schema.js';
@@ -10,6 +12,8 @@ export type AliasRow = Selectable<AdapterAliasTable>;
 export interface AliasMove extends Omit<Insertable<AdapterAliasTable>, 'seq'> {
   /** The row that the caller took for the newest; 0: none. */
   readonly expected_seq: number;
+  /** Of the actor; the service's own by default. */
+  readonly role?: Actor['role'];
 }
 
 /** A move with the adapter it led to, and when the next one ended it. */
@@ -25,11 +29,16 @@ export interface AliasPage {
 }
 
 /** A unit of work: appends, unless somebody else did since. Throws Problem 'stale-precondition' then. */
-export async function moveAlias(db: Kysely<Schema>, { expected_seq, ...move }: AliasMove): Promise<AliasRow> {
+export async function moveAlias(db: Kysely<Schema>, input: AliasMove): Promise<AliasRow> {
+  const { expected_seq, role = SERVICE.role, ...move } = input;
   const newest = await newestMove(db);
   if ((newest?.seq ?? 0) !== expected_seq)
     throw new Problem('stale-precondition', 'another adapter became active meanwhile');
   const row = await db.insertInto('adapter_alias').values(move).returningAll().executeTakeFirstOrThrow();
+  const { act, actor, at, adapter_id, comparison_id, forced } = row;
+  const detail = { move: row.seq, comparison_id, forced: forced === 1 };
+  const subject = { subject_type: 'adapter', subject_id: adapter_id } as const;
+  await appendAudit(db, { actor, role, at, act: `adapter.${act}`, ...subject, detail });
   await tell(db, row, newest?.adapter_id ?? null);
   return row;
 }

@@ -1,5 +1,7 @@
 /** Rows of adapters: inserted once, never changed. */
 import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
+import { type Actor, SERVICE } from '../roles.js';
+import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { AdaptersTable, Schema } from './schema.js';
 
@@ -10,6 +12,8 @@ export type AdapterRow = Omit<Selectable<AdaptersTable>, 'target_modules'> & {
 /** The next version of its base model is given by the insertion. */
 export type NewAdapter = Omit<Insertable<AdaptersTable>, 'seq' | 'version' | 'target_modules'> & {
   readonly target_modules: readonly string[];
+  /** Who brings it; the service itself by default. */
+  readonly by?: Actor | undefined;
 };
 
 export interface InsertedAdapter {
@@ -38,7 +42,10 @@ async function nextVersion(db: Kysely<Schema>, base_digest: string): Promise<str
 }
 
 /** A unit of work: the row with the base model's next version, or the one that has the same digest. */
-export async function insertAdapter(db: Kysely<Schema>, adapter: NewAdapter): Promise<InsertedAdapter> {
+export async function insertAdapter(
+  db: Kysely<Schema>,
+  { by = SERVICE, ...adapter }: NewAdapter,
+): Promise<InsertedAdapter> {
   const { base_digest, digest } = adapter;
   const existing = await db
     .selectFrom('adapters')
@@ -51,6 +58,10 @@ export async function insertAdapter(db: Kysely<Schema>, adapter: NewAdapter): Pr
   const target_modules = JSON.stringify(adapter.target_modules);
   const values = { ...adapter, version, target_modules };
   const row = await db.insertInto('adapters').values(values).returningAll().executeTakeFirstOrThrow();
+  const act = adapter.origin === 'imported' ? 'adapter.import' : 'adapter.train';
+  const detail = { version, digest, run_id: row.run_id };
+  const subject = { subject_type: 'adapter', subject_id: row.id } as const;
+  await appendAudit(db, { ...by, at: row.created_at, act, ...subject, detail });
   return { adapter: parsed(row), created: true };
 }
 

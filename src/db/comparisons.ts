@@ -1,6 +1,8 @@
 /** Rows of shadow comparisons: queued → running → succeeded | failed, each step a unit of work. */
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { type Actor, SERVICE } from '../roles.js';
+import { appendAudit, type AuditEntry } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
 import { enqueueEvent } from './outbox.js';
@@ -29,6 +31,8 @@ export interface InsertInput {
   readonly comparison: NewComparison;
   /** So many may wait or run. */
   readonly most_waiting: number;
+  /** Who asks; the service itself by default. */
+  readonly by?: Actor;
 }
 
 export interface BeginInput {
@@ -69,7 +73,8 @@ const SUMMARY = [
 const OPEN = ['queued', 'running'] as const;
 
 /** A unit of work: one more that waits. Throws Problem 'queue-full' when too many do. */
-export async function insertComparison(db: Kysely<Schema>, { comparison, most_waiting }: InsertInput): Promise<void> {
+export async function insertComparison(db: Kysely<Schema>, input: InsertInput): Promise<void> {
+  const { comparison, most_waiting, by = SERVICE } = input;
   const { waiting } = await db
     .selectFrom('shadow_comparisons')
     .select((eb) => eb.fn.countAll<number>().as('waiting'))
@@ -80,7 +85,16 @@ export async function insertComparison(db: Kysely<Schema>, { comparison, most_wa
     .insertInto('shadow_comparisons')
     .values({ ...comparison, state: 'queued', attempt: 0 })
     .execute();
+  const { id, created_at: at, old_adapter_id, new_adapter_id, run_id } = comparison;
+  await audited(db, 'comparison.start', { id, at, by }, { old_adapter_id, new_adapter_id, run_id });
 }
+
+const audited = (
+  db: Kysely<Schema>,
+  act: `comparison.${'start' | 'end'}`,
+  { id, at, by }: { readonly id: string; readonly at: string; readonly by: Actor },
+  detail: AuditEntry['detail'],
+): Promise<void> => appendAudit(db, { ...by, at, act, subject_type: 'comparison', subject_id: id, detail });
 
 const oldestOpen = (db: Kysely<Schema>) =>
   db
@@ -108,6 +122,7 @@ export async function beginComparison(
     const error = `the service ended ${attempt} times while it compared`;
     const update = { state: 'failed', error, ended_at: at } as const;
     await db.updateTable('shadow_comparisons').set(update).where('id', '=', id).execute();
+    await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state: 'failed', verdict: null });
   }
 }
 
@@ -140,6 +155,8 @@ export async function endComparison(db: Kysely<Schema>, { id, report, ...end }: 
     .where('state', '=', 'running')
     .executeTakeFirst();
   if (numUpdatedRows !== 1n) throw new Problem('conflict', `comparison ${id} does not run`);
+  const { state, verdict, ended_at: at } = end;
+  await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state, verdict });
   if (end.state === 'succeeded') await tellReady(db, id, end.ended_at);
 }
 

@@ -1,5 +1,5 @@
 /** A better-sqlite3 connection that is known to be durable before anyone uses it. Lives in a worker thread. */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { Problem } from '../errors.js';
@@ -74,8 +74,19 @@ function prepareConnection(connection: Connection, options: ConnectionOptions): 
   connection.function('folded_includes', { deterministic: true }, foldedIncludes);
 }
 
+/** Level by level: node's own recursion never ends where a directory exists but takes none (/proc). */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  makeDirectory(path.dirname(directory));
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+}
+
 function connect({ file, role, busy_timeout_ms }: ConnectionOptions): Connection {
-  if (role === 'writer') mkdirSync(path.dirname(file), { recursive: true });
+  if (role === 'writer') makeDirectory(path.dirname(file));
   return new Sqlite(file, { readonly: role === 'reader', timeout: busy_timeout_ms });
 }
 

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
+import { sqliteFile } from '../database-url.js';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
 import { Link, type Log } from './link.js';
@@ -60,13 +61,6 @@ export interface DatabaseOptions {
 const SILENT: Log = { info: () => undefined, error: () => undefined };
 const WORKER = new URL('./worker.js', import.meta.url);
 
-/** `sqlite:data/errata.db`, `sqlite:/var/lib/errata.db` or `sqlite:///var/lib/errata.db` → the absolute path. */
-export function databaseFile(url: string): string {
-  const file = /^sqlite:(?:\/\/(?=\/))?([^/?#:][^?#]*|\/(?!\/)[^?#]*)$/.exec(url)?.[1];
-  if (file === undefined) throw new Problem('storage-failed', `${url} is not a database address such as sqlite:FILE`);
-  return path.resolve(file);
-}
-
 /** Commits and their units, as the writer tells them. */
 class Tally {
   groups = 0;
@@ -105,6 +99,13 @@ export async function openDatabase<U extends Units = typeof units>(options: Data
     throw error;
   });
   return join<U>(writer, reader, tally);
+}
+
+/** The absolute path of `sqlite:FILE`. Throws Problem storage-failed for any other address. */
+export function databaseFile(url: string): string {
+  const file = sqliteFile(url);
+  if (file === null) throw new Problem('storage-failed', `${url} is not a database address such as sqlite:FILE`);
+  return path.resolve(file);
 }
 
 function join<U extends Units>(writer: Link, reader: Link, tally: Tally): Database<U> {

@@ -1,12 +1,16 @@
 /** The units of work that erase texts: a bounded number of rows at a time, each with all that was made of it. */
 import { type Kysely, type Selectable, sql } from 'kysely';
+import type { Actor } from '../roles.js';
+import { appendAudit, type AuditEntry } from './audit.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
 import type { ErasuresTable, RunState, Schema } from './schema.js';
 import { forgetPredictions } from './sweep.js';
 
 export type ErasureRow = Selectable<ErasuresTable>;
 
-export type BeginErasureInput = Pick<ErasureRow, 'id' | 'kind' | 'subject' | 'reason' | 'actor' | 'started_at'>;
+export interface BeginErasureInput extends Pick<ErasureRow, 'id' | 'kind' | 'subject' | 'reason' | 'started_at'> {
+  readonly by: Actor;
+}
 
 export interface EraseSomeInput {
   readonly erasure_id: string;
@@ -37,9 +41,22 @@ export async function beginErasure(db: Kysely<Schema>, input: BeginErasureInput)
     .where('ended_at', 'is', null)
     .executeTakeFirst();
   const nothing = { predictions: 0, texts: 0, answers: 0, flips: 0 };
-  const values = { ...input, ...nothing };
-  return open ?? (await db.insertInto('erasures').values(values).returningAll().executeTakeFirstOrThrow());
+  if (open) return open;
+  const { by, ...begun } = input;
+  await appendAudit(db, auditOf(input));
+  const values = { ...begun, actor: by.actor, ...nothing };
+  return await db.insertInto('erasures').values(values).returningAll().executeTakeFirstOrThrow();
 }
+
+/** A page's id and a pair's digest are no texts: the log may keep them. */
+const auditOf = ({ id, kind, subject, by, started_at }: BeginErasureInput): AuditEntry => ({
+  ...by,
+  at: started_at,
+  act: 'erasure',
+  subject_type: kind,
+  subject_id: subject,
+  detail: { erasure_id: id },
+});
 
 /** Erases up to `limit` rows of each table, with the answers and reports that hold them. True: another call finds more. */
 export async function eraseSome(db: Kysely<Schema>, { erasure_id, limit, target }: EraseSomeInput): Promise<boolean> {

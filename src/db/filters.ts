@@ -6,6 +6,8 @@ import { fold } from './fold.js';
 import type { Schema } from './schema.js';
 
 export interface PredictionFilters {
+  /** The API key that asked. */
+  readonly key_id?: string;
   readonly page_id?: string;
   readonly pair_id?: string;
   readonly label?: Label;
@@ -66,6 +68,7 @@ function mentions(rows: Rows, text: string): Expression<SqlBool> {
 }
 
 const FILTERS: Table = {
+  key_id: (rows, value) => rows('key_id', '=', value),
   page_id: (rows, value) => rows('page_id', '=', value),
   pair_id: (rows, value) => rows('pair_id', '=', value),
   label: (rows, value) => rows('label', '=', value),

@@ -29,9 +29,12 @@ function invalid(pointer: string, detail: string): Problem {
   return new Problem('invalid-request', `${pointer} ${detail}`, { errors: [{ pointer, detail }] });
 }
 
-/** The prediction of that id, or null. */
-export async function getPrediction(db: Kysely<Schema>, id: string): Promise<Prediction | null> {
-  const row = await selectPredictions(db).where('predictions.id', '=', id).executeTakeFirst();
+/** The prediction of that id, or null; with `key_id` only one that this key asked for. */
+export async function getPrediction(db: Kysely<Schema>, id: string, key_id?: string): Promise<Prediction | null> {
+  const row = await selectPredictions(db)
+    .where('predictions.id', '=', id)
+    .$if(key_id !== undefined, (query) => query.where('key_id', '=', key_id as string))
+    .executeTakeFirst();
   return row === undefined ? null : toPrediction(row);
 }
 

@@ -1,6 +1,7 @@
 /** The tables as Kysely sees them. Migrations make them; a column changes in both places or the tests of rows fail. */
 import type { Generated } from 'kysely';
 import type { Label } from '../labels.js';
+import type { Actor, Role } from '../roles.js';
 
 /** Each text once. `sha256` is the 32-byte digest of the UTF-8 text. */
 export interface TextsTable {
@@ -256,6 +257,44 @@ export interface ErasedCorrectionsTable {
   correction_id: string;
 }
 
+/** An API key: what is needed to know it again, never the key itself. */
+export interface ApiKeysTable {
+  id: string;
+  role: Role;
+  /** For people. */
+  name: string | null;
+  sha256: Uint8Array;
+  /** The key before the rotation, and how long it still opens. */
+  previous_sha256: Uint8Array | null;
+  previous_until: string | null;
+  created_at: string;
+  rotated_at: string | null;
+  revoked_at: string | null;
+}
+
+/** One act. The database refuses to change or remove it. */
+export interface AuditLogTable {
+  /** 1, 2, 3 … without a gap. */
+  seq: number;
+  at: string;
+  actor: string;
+  role: Actor['role'];
+  act: string;
+  subject_type: string;
+  subject_id: string | null;
+  /** JSON object: ids and counts, no texts. */
+  detail: string;
+  /** SHA-256 (hex) over the hash of the row before and this row. */
+  hash: string;
+}
+
+/** The last row of the audit log, in one row that moves with it: without it a log cut short would look whole. */
+export interface AuditHeadTable {
+  one: Generated<number>;
+  seq: number;
+  hash: string;
+}
+
 export type EventType =
   'run.ended' | 'comparison.ready' | 'adapter.promoted' | 'adapter.rolled_back' | 'corrections.threshold_reached';
 
@@ -295,6 +334,9 @@ export interface WebhookDeliveriesTable {
 }
 
 export interface Schema {
+  api_keys: ApiKeysTable;
+  audit_log: AuditLogTable;
+  audit_head: AuditHeadTable;
   webhook_events: WebhookEventsTable;
   webhook_deliveries: WebhookDeliveriesTable;
   erasures: ErasuresTable;

@@ -1,5 +1,7 @@
 /** The unit of work that stores corrections: links, replaces, tells what was there, and remembers the answer. */
 import type { Kysely } from 'kysely';
+import { type Actor, SERVICE } from '../roles.js';
+import { appendAudit, type AuditEntry } from './audit.js';
 import { type Draft, reviewerOf, rowOf } from './correction-draft.js';
 import { contentDigest } from './correction-input.js';
 import { Ledger, type Outcome, type Step } from './correction-ledger.js';
@@ -14,8 +16,10 @@ export interface StoreInput {
   readonly items: readonly (Draft | { readonly error: ItemError })[];
   readonly key_id: string | null;
   readonly request: IdempotentRequest | null;
-  /** Whether rows are answered; an import needs but their number. */
+  /** Whether rows are answered, and each is an act of its own; an import is one act and needs but their number. */
   readonly rows: boolean;
+  /** Who stores; the service itself by default. */
+  readonly by?: Actor;
   /** ISO 8601, UTC, milliseconds. */
   readonly at: string;
 }
@@ -94,6 +98,21 @@ async function answer(
   });
 }
 
+const ACTS = { stored: 'correction.create', replaced: 'correction.replace', unchanged: null } as const;
+
+/** One act for each correction that was stored, or one for an import that stored any. */
+function actsOf({ rows, by = SERVICE, at }: StoreInput, results: readonly StoreResult[]): AuditEntry[] {
+  const entry = { ...by, at, subject_type: 'correction' } as const;
+  const stored = results.flatMap((result) => ('outcome' in result && result.outcome !== 'unchanged' ? [result] : []));
+  const count = (outcome: Outcome): number => stored.filter((one) => one.outcome === outcome).length;
+  const detail = { stored: count('stored'), replaced: count('replaced') };
+  if (!rows) return stored.length === 0 ? [] : [{ ...entry, act: 'correction.import', subject_id: null, detail }];
+  return stored.flatMap(({ id, outcome }) => {
+    const act = ACTS[outcome];
+    return act === null ? [] : [{ ...entry, act, subject_id: id, detail: {} }];
+  });
+}
+
 /**
  * Stores what is new, replaces what the same reviewer said before of the same judgement, and answers in the order of the
  * items. An item's own trouble is its error and keeps nothing else from being stored.
@@ -107,6 +126,7 @@ export async function storeCorrections(db: Kysely<Schema>, input: StoreInput): P
   let next = 0;
   const all = items.map((item): Step => (isDraft(item) ? (steps[next++] as Step) : item));
   const results = await answer(db, ledger, all, rows);
+  await appendAudit(db, ...actsOf(input, results));
   const done = results.some((result) => 'outcome' in result);
   if (request !== null && done) await rememberAnswer(db, request, results);
   return results;

@@ -87,7 +87,7 @@ const COLUMNS = [
 
 const selectRuns = (db: Kysely<Schema>) => db.selectFrom('training_runs').select(COLUMNS);
 
-function toRun({ seq: _, ...row }: Pick<Stored, (typeof COLUMNS)[number]>): TrainingRunRow {
+function toRun({ seq: _seq, ...row }: Pick<Stored, (typeof COLUMNS)[number]>): TrainingRunRow {
   return {
     ...row,
     parameters: JSON.parse(row.parameters) as Recipe,
@@ -123,11 +123,6 @@ export async function listTrainingRuns(
 
 /** What the run was made of: enough to make it again. */
 export async function readManifest(db: Kysely<Schema>, run: TrainingRunRow): Promise<RunManifest> {
-  const { manifest } = await db
-    .selectFrom('training_runs')
-    .select('manifest')
-    .where('id', '=', run.id)
-    .executeTakeFirstOrThrow();
   const corrections = await db
     .selectFrom('training_run_corrections')
     .select(['correction_id', 'side', 'used'])
@@ -136,7 +131,7 @@ export async function readManifest(db: Kysely<Schema>, run: TrainingRunRow): Pro
     .execute();
   const { base_model, base_digest, parameters, seed } = run;
   return {
-    ...(JSON.parse(manifest) as StoredManifest),
+    ...(await storedManifest(db, run.id)),
     base_model,
     base_digest,
     parameters,
@@ -168,6 +163,7 @@ export interface TrainingPair {
   readonly premise: string;
   readonly nli_hypothesis: string;
   readonly correct_label: Label;
+  readonly kind: 'correction' | 'confirmation';
 }
 
 /**
@@ -175,19 +171,23 @@ export interface TrainingPair {
  * history: a run that is resumed learns from what it began with.
  */
 export async function readTrainingPairs(db: Kysely<Schema>, run_id: string): Promise<TrainingPair[]> {
-  const columns = ['id as correction_id', 'premise', 'nli_hypothesis', 'correct_label'] as const;
+  const columns = ['id as correction_id', 'premise', 'nli_hypothesis', 'correct_label', 'original_label'] as const;
   const ids = db
     .selectFrom('training_run_corrections')
     .select('correction_id')
     .where('run_id', '=', run_id)
     .where('used', '=', 1);
-  return await db
+  const rows = await db
     .selectFrom('nli_corrections')
     .select(columns)
     .where('id', 'in', ids)
     .unionAll(db.selectFrom('nli_correction_history').select(columns).where('id', 'in', ids))
     .orderBy('correction_id')
     .execute();
+  return rows.map(({ original_label, ...pair }) => ({
+    ...pair,
+    kind: original_label === pair.correct_label ? 'confirmation' : 'correction',
+  }));
 }
 
 /** How many corrections may be usable and are not in the newest run of that base model: an upper bound, from indices. */
@@ -225,7 +225,7 @@ export async function newestRun(db: Kysely<Schema>, base_digest: string): Promis
   return row?.id;
 }
 
-/** Ids of the corrections that the newest run of that base model knew: what is not among them is new. */
+/** Corrections and confirmations that the newest run of the base model knew as usable, or was to leave out: others are new. */
 export async function idsOfNewestRun(db: Kysely<Schema>, base_digest: string): Promise<Set<string>> {
   const newest = await newestRun(db, base_digest);
   if (newest === undefined) return new Set();
@@ -234,5 +234,15 @@ export async function idsOfNewestRun(db: Kysely<Schema>, base_digest: string): P
     .select('correction_id')
     .where('run_id', '=', newest)
     .execute();
-  return new Set(rows.map(({ correction_id }) => correction_id));
+  const excluded = (await storedManifest(db, newest)).left_out.filter(({ reason }) => reason === 'excluded');
+  return new Set([...rows, ...excluded].map(({ correction_id }) => correction_id));
+}
+
+async function storedManifest(db: Kysely<Schema>, id: string): Promise<StoredManifest> {
+  const { manifest } = await db
+    .selectFrom('training_runs')
+    .select('manifest')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  return JSON.parse(manifest) as StoredManifest;
 }

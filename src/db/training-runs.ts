@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { Kysely, Updateable } from 'kysely';
 import { Problem } from '../errors.js';
+import { type Actor, SERVICE } from '../roles.js';
+import { appendAudit, type AuditEntry } from './audit.js';
 import { enqueueEvent } from './outbox.js';
 import type { RunState, Schema, Side, TrainingRunsTable } from './schema.js';
 import { idsOfNewestRun, type LeftOutRow, type RunCounts, type RunProgress } from './training-run-rows.js';
@@ -17,6 +19,8 @@ export interface StartRunInput {
   readonly id: string;
   readonly at: string;
   readonly actor: string | null;
+  /** Who asks, for the audit log; the service itself by default. */
+  readonly by?: Actor;
   readonly base_model: string;
   readonly base_digest: string;
   readonly code_version: string;
@@ -111,10 +115,18 @@ export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput)
     .execute();
   await insertRows(db, input, used);
   await addEvents(db, input.id, input.at, [{ type: 'state', state: 'queued' }]);
+  await audited(db, 'run.start', input, { trigger: input.when_new !== null, force: input.force, used: used.size });
   const data = { threshold: input.when_new, new_corrections: fresh, run_id: input.id };
   if (fresh !== null) await enqueueEvent(db, { type: 'corrections.threshold_reached', data, at: input.at });
   return true;
 }
+
+const audited = (
+  db: Kysely<Schema>,
+  act: `run.${'start' | 'cancel' | 'end'}`,
+  { id, at, by = SERVICE }: { readonly id: string; readonly at: string; readonly by?: Actor },
+  detail: AuditEntry['detail'],
+): Promise<void> => appendAudit(db, { ...by, at, act, subject_type: 'training_run', subject_id: id, detail });
 
 async function insertRows(db: Kysely<Schema>, { id, rows }: StartRunInput, used: ReadonlySet<string>): Promise<void> {
   for (let from = 0; from < rows.length; from += ROWS_PER_STATEMENT) {
@@ -242,6 +254,7 @@ export async function endTrainingRun(db: Kysely<Schema>, input: EndRunInput): Pr
   await change(db, input, { state, error, ended_at: at }, at, [
     { type: 'state', state, ...(error !== null && { error }) },
   ]);
+  await audited(db, 'run.end', input, { state, attempt: input.attempt });
   return true;
 }
 
@@ -265,6 +278,7 @@ export async function crashTrainingRun(db: Kysely<Schema>, input: CrashRunInput)
     const error = `${reason}; given up after ${crashes} attempts`;
     const ended = { state: 'failed' as const, error, crashes, ended_at: at };
     await change(db, input, ended, at, [interrupted, { type: 'state', state: 'failed', error }]);
+    await audited(db, 'run.end', input, { state: 'failed', attempt: run.attempt });
     return null;
   }
   await change(db, input, { crashes }, at, [interrupted]);
@@ -281,10 +295,13 @@ export async function parkTrainingRun(db: Kysely<Schema>, input: Fence & { reado
 export interface CancelRunInput {
   readonly id: string;
   readonly at: string;
+  /** Who asks; the service itself by default. */
+  readonly by?: Actor;
 }
 
 /** The state after it. Throws 'not-found', and 'conflict' for a run that has ended otherwise; a second time changes nothing. */
-export async function cancelTrainingRun(db: Kysely<Schema>, { id, at }: CancelRunInput): Promise<RunState> {
+export async function cancelTrainingRun(db: Kysely<Schema>, input: CancelRunInput): Promise<RunState> {
+  const { id, at } = input;
   const run = await db
     .selectFrom('training_runs')
     .select(['id', 'attempt', 'state'])
@@ -295,6 +312,7 @@ export async function cancelTrainingRun(db: Kysely<Schema>, { id, at }: CancelRu
     throw new Problem('conflict', `the training run has ended: it ${run.state}`);
   if (run.state === 'cancelled') return run.state;
   await change(db, run, { state: 'cancelled', ended_at: at }, at, [{ type: 'state', state: 'cancelled' }]);
+  await audited(db, 'run.cancel', input, {});
   return 'cancelled';
 }
 

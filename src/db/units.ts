@@ -1,5 +1,6 @@
 /** Every unit of work the writing thread knows, by the name that `Database.run` takes. */
 import { insertAdapter } from './adapters.js';
+import { insertKey, revokeKey, rotateKey } from './api-keys.js';
 import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import { beginErasure, endErasure, eraseSome } from './erasures.js';
@@ -44,4 +45,7 @@ export const units = {
   beginErasure,
   eraseSome,
   endErasure,
+  insertKey,
+  rotateKey,
+  revokeKey,
 } satisfies Units;

@@ -28,7 +28,7 @@ process.on('message', (message: ToChild) => {
 
 const send = (message: FromChild): void => void process.send?.(message);
 
-/** A child that lacks its model or an adapter is of no use: it says why and ends. */
+/** A child that lacks its model is of no use: it says why and ends. */
 function end(error: unknown): Promise<never> {
   const message: FromChild = { kind: 'broken', reason: reasonOf(error) };
   return new Promise(() => process.send?.(message, () => process.exit(1)));
@@ -57,7 +57,8 @@ async function hold({ model, threads, wideThreads }: Opened, { digest, tensors }
     await model.hold(digest, tensors, wideThreads > 0 ? [threads, wideThreads] : [threads]);
     send({ kind: 'held', digest });
   } catch (error) {
-    await end(error);
+    model.forget(digest);
+    send({ kind: 'refused', digest, reason: reasonOf(error) });
   }
 }
 

@@ -48,7 +48,10 @@ export interface Engine {
    * engine closes, RangeError for a row without tokens or with ids outside the vocabulary, or the signal's reason.
    */
   classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
-  /** Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it. */
+  /**
+   * Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it.
+   * Rejects with Problem 'unavailable' when one of them cannot: then none keeps it.
+   */
   hold(digest: string, tensors: AdapterTensors): Promise<void>;
   /** The counterpart of hold: no new call may have the adapter; those that wait for it are still answered. */
   forget(digest: string): void;

@@ -12,6 +12,11 @@ export class ChildFailure extends Error {
   override readonly name = 'ChildFailure';
 }
 
+interface Holding {
+  readonly resolve: () => void;
+  readonly reject: (reason: ChildFailure) => void;
+}
+
 interface Pending {
   readonly id: number;
   readonly resolve: (logits: Float32Array) => void;
@@ -24,7 +29,7 @@ export class InferenceChild {
   readonly ready: Promise<number>;
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
-  readonly #holding = new Map<string, () => void>();
+  readonly #holding = new Map<string, Holding>();
   #pending: Pending | undefined;
   #reason = 'the inference child died';
 
@@ -44,8 +49,18 @@ export class InferenceChild {
     this.ready = this.#awaitReady();
     this.ready.catch(() => undefined);
     this.#process.on('message', (message: FromChild) => this.#receive(message));
-    void this.ended.then(() => this.#pending?.reject(new ChildFailure(this.#reason)));
+    void this.ended.then(() => this.#failAll());
     this.#send({ kind: 'open', ...open });
+  }
+
+  /** Why it ended, once it has. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** False from when its end is known. */
+  get connected(): boolean {
+    return this.#process.connected;
   }
 
   get pid(): number | undefined {
@@ -69,14 +84,17 @@ export class InferenceChild {
     }
   }
 
-  /** Resolves when the child can answer with the adapter, or has ended. */
+  /** Resolves when the child can answer with the adapter; rejects with ChildFailure when it cannot, or ends before. */
   async hold(digest: string, tensors: AdapterTensors): Promise<void> {
-    const held = new Promise<void>((resolve) => this.#holding.set(digest, resolve));
-    this.#send({ kind: 'adapter', digest, tensors });
-    await Promise.race([held, this.ended]);
+    if (!this.connected) throw new ChildFailure(this.#reason);
+    await new Promise<void>((resolve, reject) => {
+      this.#holding.set(digest, { resolve, reject });
+      this.#send({ kind: 'adapter', digest, tensors });
+    });
   }
 
   forget(digest: string): void {
+    this.#holding.delete(digest);
     this.#send({ kind: 'forget', digest });
   }
 
@@ -102,11 +120,18 @@ export class InferenceChild {
   }
 
   #receive(message: FromChild): void {
-    if (message.kind === 'held') this.#holding.get(message.digest)?.();
+    if (message.kind === 'held') this.#holding.get(message.digest)?.resolve();
+    if (message.kind === 'refused') this.#holding.get(message.digest)?.reject(new ChildFailure(message.reason));
     if (message.kind !== 'result' && message.kind !== 'failure') return;
     if (this.#pending?.id !== message.id) return;
     if (message.kind === 'result') this.#pending.resolve(message.logits);
     else this.#pending.reject(new ChildFailure(message.reason));
+  }
+
+  #failAll(): void {
+    const failure = new ChildFailure(this.#reason);
+    this.#pending?.reject(failure);
+    for (const { reject } of this.#holding.values()) reject(failure);
   }
 
   /** A child that is already gone takes no message; its end is told by `ended`. */

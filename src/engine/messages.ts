@@ -47,6 +47,13 @@ export interface HeldMessage {
   readonly digest: string;
 }
 
+/** The adapter cannot be had; the child lives on without it. */
+export interface RefusedMessage {
+  readonly kind: 'refused';
+  readonly digest: string;
+  readonly reason: string;
+}
+
 export interface ResultMessage {
   readonly kind: 'result';
   readonly id: number;
@@ -61,10 +68,10 @@ export interface FailureMessage {
   readonly reason: string;
 }
 
-/** The child could not do what keeps it of use, and ends. */
+/** The child could not open the checkpoint, and ends. */
 export interface BrokenMessage {
   readonly kind: 'broken';
   readonly reason: string;
 }
 
-export type FromChild = ReadyMessage | HeldMessage | ResultMessage | FailureMessage | BrokenMessage;
+export type FromChild = ReadyMessage | HeldMessage | RefusedMessage | ResultMessage | FailureMessage | BrokenMessage;

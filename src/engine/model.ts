@@ -1,5 +1,5 @@
 /** A base model inside a child: its sessions, made at first need and kept, and the adapters that feed them. */
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { type Checkpoint, readUnchanged } from '../checkpoint/checkpoint.js';
 import { readHead } from '../checkpoint/head.js';
 import { type AdapterFeeds, type AdapterTensors, adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
 import { ADAPTER_OF_ROW, type AdapterShape } from '../graph/adapter-shape.js';
@@ -31,17 +31,21 @@ export class Model {
     this.#checkpoint = checkpoint;
   }
 
-  /** Makes sure that a graph of `shape` (null: none) has a session of `threads`. */
+  /** Makes sure that a graph of `shape` (null: none) has a session of `threads`; one that failed is tried anew. */
   session(shape: AdapterShape | null, threads: number): Promise<Session> {
     const key = JSON.stringify([shape, threads]);
     const made = this.#sessions.get(key);
     if (made) return made;
-    const opening = openSession(compile(forward(this.#checkpoint, shape)), {
-      directory: this.#checkpoint.directory,
-      threads,
-    });
+    const opening = this.#open(shape, threads);
+    opening.catch(() => this.#sessions.delete(key));
     this.#sessions.set(key, opening);
     return opening;
+  }
+
+  #open(shape: AdapterShape | null, threads: number): Promise<Session> {
+    const graph = compile(forward(this.#checkpoint, shape));
+    const { directory } = this.#checkpoint;
+    return readUnchanged(this.#checkpoint, () => openSession(graph, { directory, threads }));
   }
 
   async hold(digest: string, tensors: AdapterTensors, threads: readonly number[]): Promise<void> {

@@ -6,6 +6,7 @@ import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
 import type { BatchMessage } from './messages.js';
 import { HeldAdapters } from './held-adapters.js';
+import type { InferenceChild } from './inference-child.js';
 import { Queue, paddedTokens, tokensOf } from './queue.js';
 import { type Entry, Request } from './request.js';
 import { Slot } from './slot.js';
@@ -18,6 +19,9 @@ const HOPELESS_STARTS = 3;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** A batch of at most this many tokens may have all cores to itself. */
 const WIDE_TOKENS = 512;
+/** For this long, or so many times what one core should take; then the others are given work again. */
+const WIDE_PATIENCE_MS = 300;
+const WIDE_SLOWER_THAN_PREDICTED = 3;
 
 export class InferencePool implements Engine {
   readonly #labels: number;
@@ -31,8 +35,10 @@ export class InferencePool implements Engine {
   /** Adapters that every child has had the time to load. */
   readonly #loaded = new Set<string>();
   #batches = 0;
+  #retries = 0;
   #wideRuns = false;
   #closed = false;
+  #lastDeath: string | undefined;
   #ageTimer: NodeJS.Timeout | undefined;
 
   constructor(checkpoint: Checkpoint, options: EngineOptions) {
@@ -40,7 +46,7 @@ export class InferencePool implements Engine {
     this.#vocabulary = checkpoint.config.vocabSize;
     this.#options = options;
     this.#queue = new Queue(options);
-    const events = { onIdle: () => this.#dispatch(), onDeath: () => this.#onDeath() };
+    const events = { onIdle: () => this.#dispatch(), onDeath: (reason: string) => this.#onDeath(reason) };
     const wide = options.wideSession && options.children > 1 ? os.availableParallelism() : 0;
     this.#slots = Array.from(
       { length: options.children },
@@ -57,7 +63,7 @@ export class InferencePool implements Engine {
     if (rows.length === 0) return [];
     for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
-    if (this.#closed || this.#hopeless()) throw unavailable('no inference child can answer');
+    if (this.#closed || this.#hopeless()) throw this.#nobody();
     const { adapter = null, mix } = options;
     if (adapter !== null && !this.#isHeld(adapter)) throw unavailable('the adapter is not loaded');
     const request = new Request(rows, { adapter, mix }, performance.now());
@@ -77,8 +83,11 @@ export class InferencePool implements Engine {
   async hold(digest: string, tensors: AdapterTensors): Promise<void> {
     this.#adapters.hold(digest, tensors);
     const held = this.#holding.then(() => this.#holdEach(digest, tensors));
-    this.#holding = held;
-    await held;
+    this.#holding = held.catch(() => undefined);
+    await held.catch((error: Error) => {
+      this.forget(digest);
+      throw unavailable('the adapter could not be loaded', error);
+    });
     this.#loaded.add(digest);
   }
 
@@ -87,12 +96,16 @@ export class InferencePool implements Engine {
    * that still starts is told too but not waited for: it takes no batch before it has done what it was told.
    */
   async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
-    for (const { child } of this.#slots.filter(({ state }) => state === 'starting')) void child.hold(digest, tensors);
+    for (const { child } of this.#slots.filter(({ state }) => state === 'starting'))
+      child.hold(digest, tensors).catch(() => undefined); // it tells its end by ending
     for (const slot of this.#slots.filter(({ state }) => state !== 'starting')) {
       slot.reserved = this.#slots.length > 1;
-      await slot.child.hold(digest, tensors);
-      slot.reserved = false;
-      this.#dispatch();
+      try {
+        await holdWhileAlive(slot.child, digest, tensors);
+      } finally {
+        slot.reserved = false;
+        this.#dispatch();
+      }
     }
   }
 
@@ -183,22 +196,31 @@ export class InferencePool implements Engine {
 
   async #run(wide: Slot | undefined, other: Slot, entries: readonly Entry[]): Promise<void> {
     const slot = wide ?? other;
+    const predictedMs = (1000 * paddedTokens(entries)) / slot.tokensPerSecond;
+    const shareCores = wide && this.#reserveCores(predictedMs);
     slot.state = 'busy';
-    this.#wideRuns = wide !== undefined;
     try {
       const batch = { ...packed(entries), id: ++this.#batches, wide: wide !== undefined };
-      this.#settle(entries, await slot.child.run(batch, this.#limitMs(slot, entries)));
+      const limitMs = Math.max(this.#options.stuckAfterMs, SLOWER_THAN_PREDICTED * predictedMs);
+      this.#settle(entries, await slot.child.run(batch, limitMs));
     } catch (error) {
       this.#retry(entries, error as Error);
     }
-    if (wide) this.#wideRuns = false;
+    shareCores?.();
     if (slot.state === 'busy') slot.state = 'idle';
     this.#dispatch();
   }
 
-  #limitMs({ tokensPerSecond }: Slot, entries: readonly Entry[]): number {
-    const predicted = (1000 * paddedTokens(entries)) / tokensPerSecond;
-    return Math.max(this.#options.stuckAfterMs, SLOWER_THAN_PREDICTED * predicted);
+  /** The wide session has all cores to itself, unless it takes so long that its child may be stuck. */
+  #reserveCores(predictedMs: number): () => void {
+    this.#wideRuns = true;
+    const share = (): void => {
+      clearTimeout(timer);
+      this.#wideRuns = false;
+      this.#dispatch();
+    };
+    const timer = setTimeout(share, Math.max(WIDE_PATIENCE_MS, WIDE_SLOWER_THAN_PREDICTED * predictedMs));
+    return share;
   }
 
   #settle(entries: readonly Entry[], logits: Float32Array): void {
@@ -212,9 +234,12 @@ export class InferencePool implements Engine {
     });
   }
 
-  /** Each row is tried once more; after that its request is told. */
+  /** Each row is tried once more, alone: one of them may be what no child survives. After that its request is told. */
   #retry(entries: readonly Entry[], cause: Error): void {
-    for (const entry of entries) entry.attempts += 1;
+    for (const entry of entries) {
+      entry.attempts += 1;
+      entry.key = `retry ${++this.#retries}`;
+    }
     const problem = unavailable('the pair could not be judged', cause);
     for (const { request, attempts } of entries)
       if (attempts >= MAX_ATTEMPTS || this.#closed) this.#fail(request, problem);
@@ -229,14 +254,26 @@ export class InferencePool implements Engine {
     this.#queue.drop(request);
   }
 
-  #onDeath(): void {
+  #onDeath(reason: string): void {
     this.#totals.restarts += 1;
-    if (this.#hopeless()) this.#queue.fail(unavailable('no inference child can answer'));
+    this.#lastDeath = reason;
+    if (this.#hopeless()) this.#queue.fail(this.#nobody());
+  }
+
+  #nobody(): Problem {
+    return unavailable('no inference child can answer', this.#lastDeath ? new Error(this.#lastDeath) : undefined);
   }
 
   #hopeless(): boolean {
     return this.#slots.every(({ state, failures }) => state === 'starting' && failures >= HOPELESS_STARTS);
   }
+}
+
+/** Rejects when the child cannot have the adapter; when it dies, the next one in its place is started with it. */
+async function holdWhileAlive(child: InferenceChild, digest: string, tensors: AdapterTensors): Promise<void> {
+  await child.hold(digest, tensors).catch((error: unknown) => {
+    if (child.connected) throw error;
+  });
 }
 
 const unavailable = (detail: string, cause?: Error): Problem =>

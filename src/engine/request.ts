@@ -7,7 +7,7 @@ export interface Entry {
   readonly ids: Int32Array;
   readonly length: number;
   /** Rows of different keys never share a batch. */
-  readonly key: string;
+  key: string;
   readonly adapter: string | null;
   readonly since: number;
   attempts: number;

@@ -11,8 +11,8 @@ export type Adapters = ReadonlyMap<string, AdapterTensors>;
 export interface SlotEvents {
   /** The child can take a batch. */
   readonly onIdle: () => void;
-  /** The child died and will be replaced; `failures` counts the starts in a row that failed. */
-  readonly onDeath: (failures: number) => void;
+  /** The child died and will be replaced. */
+  readonly onDeath: (reason: string) => void;
 }
 
 export class Slot {
@@ -26,6 +26,7 @@ export class Slot {
   /** Takes no batch although it may be idle: it makes an adapter ready. */
   reserved = false;
   tokensPerSecond = 0;
+  /** Starts in a row that failed. */
   failures = 0;
 
   /** `adapters` is read at every start: a new child is given what the engine holds then. */
@@ -50,12 +51,12 @@ export class Slot {
 
   #start(): InferenceChild {
     const child = new InferenceChild(this.#open);
-    child.ready.then(
-      (rate) => this.#ready(rate),
-      () => undefined,
+    const held = [...this.#adapters].map(([digest, tensors]) => child.hold(digest, tensors));
+    Promise.all([child.ready, ...held]).then(
+      ([rate]) => this.#ready(rate),
+      (error: Error) => child.kill(error.message),
     );
-    void child.ended.then(() => this.#ended());
-    for (const [digest, tensors] of this.#adapters) void child.hold(digest, tensors);
+    void child.ended.then(() => this.#ended(child.reason));
     return child;
   }
 
@@ -66,11 +67,11 @@ export class Slot {
     this.#events.onIdle();
   }
 
-  #ended(): void {
+  #ended(reason: string): void {
     if (this.#closed) return;
     this.failures = this.state === 'starting' ? this.failures + 1 : 0;
     this.state = 'starting';
-    this.#events.onDeath(this.failures);
+    this.#events.onDeath(reason);
     const backoff = this.failures === 0 ? 0 : Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.failures);
     this.#restart = setTimeout(() => this.#startAgain(), backoff);
   }
@@ -79,8 +80,8 @@ export class Slot {
   #startAgain(): void {
     try {
       this.child = this.#start();
-    } catch {
-      this.#ended();
+    } catch (error) {
+      this.#ended(error instanceof Error ? error.message : String(error));
     }
   }
 }

@@ -1,4 +1,5 @@
 /** The one door to onnxruntime: a compiled graph becomes a session. Only child processes import this folder. */
+import './telemetry.js';
 import * as ort from 'onnxruntime-node';
 import { type Bindings, evaluate } from '../graph/dims.js';
 import type { CompiledGraph } from '../graph/onnx.js';

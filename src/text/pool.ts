@@ -19,6 +19,20 @@ const WAITING_CHARACTERS = 10_000_000;
 
 const closing = (): Problem => new Problem('unavailable', 'the tokenizer is closing');
 
+interface Settleable<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: Error) => void;
+}
+
+function settleable<T>(): Settleable<T> {
+  let settle!: Omit<Settleable<T>, 'promise'>;
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...settle };
+}
+
 interface Opening {
   resolve(): void;
   reject(error: Error): void;
@@ -48,10 +62,11 @@ export class Pool implements Text {
     }
   }
 
-  async encode(pairs: readonly PairTexts[]): Promise<Encoded[]> {
+  async encode(pairs: readonly PairTexts[], signal?: AbortSignal): Promise<Encoded[]> {
     const encodings: Encoded[] = [];
     for (let i = 0; i < pairs.length; i += SLICE_PAIRS) {
-      encodings.push(...(await this.#encodeSlice(pairs.slice(i, i + SLICE_PAIRS))));
+      signal?.throwIfAborted();
+      encodings.push(...(await this.#encodeSlice(pairs.slice(i, i + SLICE_PAIRS), signal)));
     }
     return encodings;
   }
@@ -62,9 +77,23 @@ export class Pool implements Text {
     await Promise.all([...this.#slots].map((slot) => slot.close()));
   }
 
-  async #encodeSlice(pairs: readonly PairTexts[]): Promise<Encoded[]> {
+  async #encodeSlice(pairs: readonly PairTexts[], signal: AbortSignal | undefined): Promise<Encoded[]> {
     if (this.#closed) throw closing();
-    return new Promise((resolve, reject) => this.#accept(createRequest(pairs, resolve, reject)));
+    const { promise, resolve, reject } = settleable<Encoded[]>();
+    const request = createRequest(pairs, resolve, reject);
+    const leave = (): void => this.#drop(request, signal?.reason as Error);
+    signal?.addEventListener('abort', leave, { once: true });
+    this.#accept(request);
+    return promise.finally(() => signal?.removeEventListener('abort', leave));
+  }
+
+  /** One that a worker has already is answered to nobody. */
+  #drop(request: TextRequest, reason: Error): void {
+    request.reject(reason);
+    const at = this.#waiting.indexOf(request);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    this.#characters -= request.characters;
   }
 
   async #load(): Promise<void> {

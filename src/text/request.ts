@@ -9,7 +9,7 @@ export interface TextRequest {
   /** Workers lost while they had it. */
   losses: number;
   resolve(encodings: Encoded[]): void;
-  reject(error: Problem): void;
+  reject(error: Error): void;
 }
 
 /** Small requests share a message up to this many characters, so that none waits long behind its neighbours. */
@@ -19,7 +19,7 @@ const MAX_LOSSES = 2;
 export function createRequest(
   pairs: readonly PairTexts[],
   resolve: (encodings: Encoded[]) => void,
-  reject: (error: Problem) => void,
+  reject: (error: Error) => void,
 ): TextRequest {
   const texts = pairs.flatMap((pair) => [pair.premise, pair.hypothesis]);
   const characters = texts.reduce((sum, text) => sum + text.length, 0);

@@ -1,5 +1,5 @@
 /** What a tokenizer worker is started with, and its start. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import type { SharedFile, WorkerStart } from './messages.js';
 import { PREMISE_MINIMUM, SPECIAL_TOKENS } from './pair.js';
@@ -21,6 +21,8 @@ const MIN_TOKENS = SPECIAL_TOKENS + PREMISE_MINIMUM + 1;
 
 /** A file's bytes in shared memory: every worker, and every replacement of one, works from the file as it was at the start. */
 async function readShared(path: string): Promise<SharedFile> {
+  // Reading a pipe or a device may never end.
+  if (!(await stat(path)).isFile()) throw new Error(`${path} is not a file`);
   const content = await readFile(path);
   const bytes = new SharedArrayBuffer(content.length);
   new Uint8Array(bytes).set(content);

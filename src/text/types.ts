@@ -22,9 +22,10 @@ export type Encoded = Encoding | PairTrouble;
 export interface Text {
   /**
    * Same order and length as `pairs`. Rejects with Problem 'queue-full' (429, at once) when too much waits, 'unavailable'
-   * (503) when two workers were lost over these pairs, none can be started, or the door is closing.
+   * (503) when two workers were lost over these pairs, none can be started, or the door is closing. Once `signal` is
+   * aborted, rejects with its reason: what still waits is dropped.
    */
-  encode(pairs: readonly PairTexts[]): Promise<Encoded[]>;
+  encode(pairs: readonly PairTexts[], signal?: AbortSignal): Promise<Encoded[]>;
   /** Ends the workers; what waits is rejected with Problem 'unavailable'. */
   close(): Promise<void>;
 }

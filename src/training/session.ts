@@ -1,5 +1,5 @@
 /** A checkpoint's gradient graph, opened: loss and gradient of one micro-batch. Only child processes import this file. */
-import type { Checkpoint } from '../checkpoint/checkpoint.js';
+import { type Checkpoint, readUnchanged } from '../checkpoint/checkpoint.js';
 import { adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
 import { batch } from '../graph/batch.js';
 import { compile } from '../graph/onnx.js';
@@ -35,7 +35,8 @@ export async function openTraining({
   const layout = parameterLayout(config, plan);
   const shape = { ...commonShape([adapterOf(layout, new Float32Array(layout.length))], false), bank: false } as const;
   const graph = trainingGraph(checkpoint, { adapter: shape, modules: plan.modules, dropout: dropout > 0 });
-  const session = await openSession(compile(graph.outputs), { directory, threads });
+  const compiled = compile(graph.outputs);
+  const session = await readUnchanged(checkpoint, () => openSession(compiled, { directory, threads }));
   const masks = dropoutFeeds(config, graph.masks, dropout);
   return {
     layout,

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, realpathSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
-import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { openCheckpoint, readUnchanged } from '../../src/checkpoint/checkpoint.js';
+import { readHead } from '../../src/checkpoint/head.js';
 import { difference } from '../support/array.js';
 import { type CheckpointFiles, goldenFolder, logitsOf, readFiles, writeFiles } from '../support/checkpoints.js';
 import { tensorBytes } from '../support/tensor-bytes.js';
@@ -160,4 +161,19 @@ t.test('the digest follows the weights, the configuration and the tokenizer, and
     ),
   ];
   t.equal(new Set([same, ...others]).size, 5);
+});
+
+t.test('weights that change after they were opened are not read under their old digest', async (t) => {
+  const folder = await writeFiles(t.testdir(), good);
+  const file = path.join(folder, WEIGHTS);
+  const change = { name: 'CheckpointError', message: /model\.safetensors has changed since/ };
+  const checkpoint = await openCheckpoint(folder);
+  await t.resolves(readHead(checkpoint));
+  await t.rejects(
+    readUnchanged(checkpoint, async () => writeFileSync(file, readFileSync(file))),
+    change,
+    'while they are read',
+  );
+  await t.rejects(readHead(checkpoint), change, 'the head');
+  t.equal((await openCheckpoint(folder)).digest, checkpoint.digest);
 });

@@ -1,6 +1,7 @@
 /** The client against servers that do what real ones do when things go wrong. */
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { createClient, ErrataError, ErrataUnreachable, type RunEvent } from '../../client/client.js';
@@ -164,13 +165,10 @@ t.test('exported lines arrive whole however they are cut, and stopping hangs up'
   const lines = ['{"a":"ä"}', '{"b":"🙂"}', '{"c":1}'];
   const bytes = Buffer.from(lines.join('\n'));
   for (const size of [1, 3, 7, bytes.length]) {
-    const url = await serverFor(t, async (_, response) => {
-      for (let from = 0; from < bytes.length; from += size) {
-        response.write(bytes.subarray(from, from + size));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      response.end();
-    });
+    const parts = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+      bytes.subarray(i * size, (i + 1) * size),
+    );
+    const url = await serverFor(t, (_, response) => void Readable.from(parts).pipe(response));
     t.strictSame(await collected(createClient({ baseUrl: url }).exportCorrections()), lines, `${size} bytes at a time`);
   }
   const closed = new Promise<void>((resolve) => {
@@ -188,10 +186,16 @@ t.test('exported lines arrive whole however they are cut, and stopping hangs up'
 t.test('imported lines are streamed, objects and texts alike; a source that fails stores no more', async (t) => {
   const received: string[] = [];
   const types: (string | undefined)[] = [];
-  const url = await serverFor(t, async (request: IncomingMessage, response) => {
+  const url = await serverFor(t, (request, response) => {
     types.push(request.headers['content-type']);
-    received.push(await text(request).catch(() => 'broken off'));
-    json({ lines: 2, stored: 2, replaced: 0, unchanged: 0, failed: 0, errors: [] })(request, response);
+    const answer = json({ lines: 2, stored: 2, replaced: 0, unchanged: 0, failed: 0, errors: [] });
+    text(request).then(
+      (body) => {
+        received.push(body);
+        answer(request, response);
+      },
+      () => received.push('broken off'),
+    );
   });
   const client = createClient({ baseUrl: url });
   const report = await client.importCorrections([{ prediction_id: 'p', correct_label: 'neutral' }, '{"x":1}']);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import { openConnection } from '../../src/db/connection.js';
-import { databaseFile, openDatabase } from '../../src/db/database.js';
+import { openDatabase } from '../../src/db/database.js';
 import { fileIn, openFor, openMisbehaving } from './fixtures/open.js';
 
 t.test('both connections sync every commit and check foreign keys', async (t) => {
@@ -78,16 +78,6 @@ t.test('a read-only directory is refused by name', { skip: root && 'root may wri
   t.teardown(() => chmodSync(directory, 0o700));
   const opening = openDatabase({ url: `sqlite:${path.join(directory, 'errata.db')}` });
   await t.rejects(opening, { code: 'storage-failed', message: /errata.db cannot be opened or created/ });
-});
-
-t.test('addresses', async (t) => {
-  t.equal(databaseFile('sqlite:data/errata.db'), path.resolve('data/errata.db'));
-  t.equal(databaseFile('sqlite:./errata.db'), path.resolve('errata.db'));
-  t.equal(databaseFile('sqlite:/var/errata.db'), '/var/errata.db');
-  t.equal(databaseFile('sqlite:///var/errata.db'), '/var/errata.db');
-  for (const url of ['', 'errata.db', 'postgres://host/db', 'sqlite:', 'sqlite://host/x', 'sqlite::memory:']) {
-    t.throws(() => databaseFile(url), { code: 'storage-failed' }, url);
-  }
 });
 
 t.test('after closing, calls are refused and the log is folded into the one file', async (t) => {

@@ -10,7 +10,15 @@ import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint
 import { type Engine, type EngineOptions, openEngine } from '../../src/engine/engine.js';
 import { difference } from '../support/array.js';
 import { randomAdapter } from '../support/adapters.js';
-import { TINY, goldenFolder, logitsOf, readFiles, writeFiles } from '../support/checkpoints.js';
+import {
+  TINY,
+  goldenFolder,
+  logitsOf,
+  randomFiles,
+  readFiles,
+  smallConfig,
+  writeFiles,
+} from '../support/checkpoints.js';
 import { eventually, isAlive, ownChildren } from '../support/processes.js';
 import { generator, tokens } from '../support/random.js';
 
@@ -207,15 +215,67 @@ t.test('when no child can start, what waits is told; when one can again, request
   await answersWith(t, engine.classify(ROWS), expected);
 });
 
-t.test('a system that refuses another process does not end this one', async (t) => {
-  const { engine, expected } = await open(t);
-  const { execPath } = process;
-  process.execPath = 'no\0name'; // fork throws at once
-  t.teardown(() => (process.execPath = execPath));
+for (const [how, name] of [
+  ['at once', 'no\0name'],
+  ['later', path.resolve('no-such-program')],
+] as const)
+  t.test(`a system that refuses another process ${how} does not end this one`, async (t) => {
+    const { engine, expected } = await open(t);
+    const { execPath } = process;
+    process.execPath = name;
+    t.teardown(() => (process.execPath = execPath));
+    signal(engine, 'SIGKILL');
+    await eventually(() => engine.status().totals.restarts >= 2);
+    process.execPath = execPath;
+    await answersWith(t, engine.classify(ROWS), expected);
+  });
+
+t.test('no child answers from weights that changed since the start', async (t) => {
+  const folder = await writeFiles(t.testdir(), readFiles(GOLDEN));
+  const { engine } = await open(t, {}, folder);
+  await writeFiles(folder, randomFiles(smallConfig()));
   signal(engine, 'SIGKILL');
-  await eventually(() => engine.status().totals.restarts >= 2);
-  process.execPath = execPath;
+  const refused = await engine.classify(ROWS).catch((error: unknown) => error);
+  t.match(refused, { code: 'unavailable', cause: { message: /model\.safetensors has changed since/ } });
+});
+
+t.test('a wide child that hangs keeps the other from work for a moment only', async (t) => {
+  const { engine, expected } = await open(t, { children: 2, stuckAfterMs: 600_000 });
+  signal(engine, 'SIGSTOP', 0);
+  const stuck = engine.classify([ROW]);
+  t.match(engine.status().children, [{ state: 'busy' }, { state: 'idle' }], 'it went to the wide child');
   await answersWith(t, engine.classify(ROWS), expected);
+  t.match(engine.status().children, [{ state: 'busy' }]);
+  signal(engine, 'SIGCONT', 0);
+  await answersWith(t, stuck, expected.slice(0, 3));
+  t.match(engine.status().totals, { restarts: 0 });
+});
+
+t.test('what shared a batch with a row that kills its child is answered', async (t) => {
+  const engine = await openEngine(await openCheckpoint(TINY), { children: 1, batchTokens: 16_384, batchAgeMs: 100 });
+  t.teardown(() => engine.close());
+  const requests = tokens(generator(33), 12_000, [2000, 2000]).map((row) => engine.classify([row]));
+  const outcomes = Promise.allSettled(requests);
+  for (let death = 1; death <= 2; death++) {
+    await eventually(() => busy(engine));
+    signal(engine, 'SIGKILL');
+    await eventually(() => engine.status().totals.restarts === death);
+  }
+  t.strictSame((await outcomes).map(({ status }) => status).toSorted(), ['fulfilled', 'rejected']);
+  t.match(engine.status().totals, { retries: 2 });
+});
+
+t.test('an adapter that a child cannot have costs no child', async (t) => {
+  const { engine, checkpoint, expected } = await open(t, { children: 2 });
+  const { config } = await openCheckpoint(TINY);
+  const stranger = randomAdapter(config, { linears: ['attention.self.value_proj'] });
+  await t.rejects(engine.hold(stranger.digest, stranger), { code: 'unavailable', cause: { message: String } });
+  await t.rejects(engine.classify(ROWS, { adapter: stranger.digest }), { code: 'unavailable' });
+  await answersWith(t, engine.classify(ROWS), expected);
+  t.match(engine.status().totals, { restarts: 0 });
+  const adapter = randomAdapter(checkpoint.config, { linears: ['attention.self.value_proj'] });
+  await engine.hold(adapter.digest, adapter);
+  await engine.classify(ROWS, { adapter: adapter.digest });
 });
 
 t.test('a signal to the whole group leaves the children to their parent', async (t) => {

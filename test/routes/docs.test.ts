@@ -6,9 +6,10 @@ t.test('the documentation comes from this server alone', async (t) => {
   const page = await get(`${url}/docs/`);
   t.equal(page.status, 200);
   t.notMatch(page.body, /https?:\/\//, 'nothing is loaded from elsewhere');
-  t.match(page.headers.get('content-security-policy'), /default-src 'self'/);
+  t.match(page.headers.get('content-security-policy'), /default-src 'none'.*script-src 'self'/);
+  t.notMatch(page.headers.get('content-security-policy'), /upgrade-insecure-requests/, 'which speaks plain HTTP');
   t.equal((await get(`${url}/docs/static/swagger-ui-bundle.js`)).status, 200);
-  t.match((await get(`${url}/docs/json`)).body, { openapi: '3.1.0', paths: { '/nli': {} } });
+  t.match((await get(`${url}/docs/json`)).body, { openapi: '3.1.0', paths: { '/nli': {} }, servers: [{ url: '/' }] });
 });
 
 t.test('every type of problem is listed', async (t) => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import t from 'tap';
 import { contractFault } from '../support/contract.js';
@@ -24,10 +25,13 @@ const request = { texts: ['a', 'b'], batch_size: 2 };
 const failed = { ok: false, embeddings: [], error: String };
 
 t.test('without ERRATA_EMBED_URL', async (t) => {
-  const { url } = await serve(t);
+  const log = new PassThrough();
+  const { url } = await serve(t, { options: { logger: { level: 'error', stream: log } } });
   const answer = await post(`${url}/embed`, request);
-  t.match(answer, { status: 501, body: { ...failed, type: '/problems#not-configured' } });
+  const detail = 'ERRATA_EMBED_URL is not set';
+  t.match(answer, { status: 501, body: { ...failed, type: '/problems#not-configured', error: detail, detail } });
   t.equal(contractFault('embed', answer), undefined);
+  t.equal(log.read(), null, 'nothing is logged');
 });
 
 t.test('what the server answers passes through', async (t) => {

@@ -23,6 +23,11 @@ t.test('what happened is counted, by route and label, without a text or query', 
     'errata_engine_children_ready 2',
     'errata_queue_pairs 3',
     'errata_queue_tokens 96',
+    'errata_database_writing 1',
+    'errata_database_reading 0',
+    'errata_database_restarts_total 2',
+    'errata_database_commits_total 7',
+    'errata_database_units_total 9',
   ];
   for (const line of lines) t.ok(String(body).split('\n').includes(line), line);
   t.match(body, /^errata_event_loop_delay_p99_seconds \d/m);

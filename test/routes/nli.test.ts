@@ -136,7 +136,13 @@ const BAD: [name: string, body: unknown, status: number, pointer: string | undef
     '/pairs/0/nli_hypothesis',
     /missing.*nli_hypothesis or hypothesis/,
   ],
-  ['both hypotheses', { pairs: [{ ...pair, hypothesis: 'h' }] }, 400, '/pairs/0', /one only/],
+  [
+    'both hypotheses',
+    { pairs: [{ ...pair, hypothesis: 'h' }] },
+    400,
+    '/pairs/0',
+    /both nli_hypothesis and hypothesis, of which one only/,
+  ],
   ['a number for pair_id', { pairs: [{ ...pair, pair_id: 7 }] }, 400, '/pairs/0/pair_id', /must be a string/],
   ['a long pair_id', { pairs: [{ ...pair, pair_id: 'x'.repeat(513) }] }, 400, '/pairs/0/pair_id', /at most 512/],
   ['a number for page_id', { pairs: [{ ...pair, page_id: 7 }] }, 400, '/pairs/0/page_id', /a string or null/],
@@ -223,7 +229,13 @@ t.test('other content types are refused', async (t) => {
     t.equal(contractFault('judge', answer), undefined, type);
   }
   t.equal((await post(`${url}/nli`, body, { 'content-encoding': 'gzip' })).status, 415, 'compressed');
-  t.equal((await post(`${url}/nli`, body, { 'content-type': 'application/json; charset=utf-8' })).status, 200);
+  for (const [header, status] of [
+    [{ 'content-type': 'application/json; charset=utf-8' }, 200],
+    [{ 'content-type': 'Application/JSON; Charset="UTF-8"' }, 200],
+    [{ 'content-type': 'application/json; charset=utf-16' }, 415],
+    [{ 'content-encoding': 'Identity' }, 200],
+  ] as const)
+    t.equal((await post(`${url}/nli`, body, header)).status, status, JSON.stringify(header));
 });
 
 t.test('our own trouble fails the whole request and says nothing of its inside', async (t) => {

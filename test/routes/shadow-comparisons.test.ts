@@ -29,8 +29,8 @@ t.test('a comparison is started against the active adapter unless told otherwise
   await conforms(t, 'startShadowComparison', answer);
   await post(`${url}/shadow-comparisons`, { adapter: 'v2', against: 'base' });
   t.same(asked, [
-    { new: 'v2', old: 'active' },
-    { new: 'v2', old: 'base' },
+    { new: 'v2', old: 'active', by: { actor: 'anonymous', role: 'open' } },
+    { new: 'v2', old: 'base', by: { actor: 'anonymous', role: 'open' } },
   ]);
 });
 

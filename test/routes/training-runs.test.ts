@@ -32,7 +32,7 @@ t.test('a run over HTTP: started, followed from its first event to its last, rea
   const { training, database } = await openTraining(t);
   await addCorrections(database, 20);
   const { url } = await serve(t, { training });
-  const started = await post(`${url}/training-runs`, { parameters: { epochs: 3 } });
+  const started = await post(`${url}/training-runs`, { parameters: { epochs: 3, replay: 'none' } });
   t.match(started, { status: 202, body: { parameters: { epochs: 3, r: 8 }, counts: { used: 14 } } });
   t.equal(contractFault('startTrainingRun', started), undefined);
   const { id } = started.body as { id: string };

@@ -1,9 +1,10 @@
 /** `errata serve` as a process: how it starts, what it refuses, how it ends. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { cpSync, existsSync, readFileSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { packageRoot } from '../../src/package.js';
 import { processChildren } from './processes.js';
 
@@ -69,7 +70,11 @@ const BROKEN: readonly [name: string, spoil: (folder: string) => void, says: Reg
   ['no weights', (f) => unlinkSync(path.join(f, 'model.safetensors')), /model\.safetensors/],
   ['no tokenizer', (f) => unlinkSync(path.join(f, 'tokenizer.json')), /tokenizer\.json/],
   ['weights cut short', (f) => truncateSync(path.join(f, 'model.safetensors'), 5_000_000), /model\.safetensors/],
-  ['weights of another size', (f) => edit(f, 'config.json', /"hidden_size": 192/, '"hidden_size": 198'), /shape/],
+  [
+    'weights of another size',
+    (f) => edit(f, 'config.json', /"intermediate_size": 768/, '"intermediate_size": 770'),
+    /shape/,
+  ],
   ['header length beyond the file', (f) => patch(f, Buffer.from('ffffffffffffff7f', 'hex')), /header/],
   ['an unsupported key', (f) => edit(f, 'config.json', /"gelu"/, '"relu"'), /hidden_act/],
   [
@@ -120,14 +125,34 @@ t.test('a setting that is wrong, or an address that others reach, is refused by 
   for (const [env, says] of [
     [{ ERRATA_PORT: 'http' }, /ERRATA_PORT/],
     [{ ERRATA_HOST: '0.0.0.0' }, /ERRATA_HOST.*key/s],
-    [{ ERRATA_MODEL: '/nowhere' }, /nowhere/],
-    [{ ERRATA_DATABASE_URL: 'sqlite:/proc/errata.db' }, /errata\.db/],
+    [{ ERRATA_MODEL: '/nowhere' }, /ERRATA_MODEL: \/nowhere does not exist/],
+    [{ ERRATA_MODEL: PROGRAM }, /ERRATA_MODEL: .+main\.js is not a directory/],
+    [{ ERRATA_DATABASE_URL: 'sqlite:/proc/errata.db' }, /ERRATA_DATA_DIR or ERRATA_DATABASE_URL: .*errata\.db/],
+    [{ ERRATA_DATA_DIR: '/proc/errata' }, /ERRATA_DATA_DIR or ERRATA_DATABASE_URL: \/proc\/errata/],
+    [{ ERRATA_PORT: await takenPort(t) }, /ERRATA_PORT: \d+ of 127\.0\.0\.1 is taken/],
   ] as const) {
     const service = run(t.testdir(), env);
     t.equal(await service.ended, 1);
     t.match(service.said(), says);
   }
 });
+
+t.test('every character of the data directory is part of its name', async (t) => {
+  const directory = path.join(t.testdir(), 'a#b?c %20');
+  const service = run(directory);
+  await listening(service);
+  t.ok(existsSync(path.join(directory, 'errata.db')));
+  service.child.kill('SIGTERM');
+  t.equal(await service.ended, 0);
+});
+
+/** A port that is listened on until the test ends. */
+async function takenPort(t: Test): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return String((server.address() as AddressInfo).port);
+}
 
 function isAlive(pid: number): boolean {
   try {

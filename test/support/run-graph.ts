@@ -1,4 +1,5 @@
 /** Runs a graph by onnxruntime itself, with the shapes it gives back. */
+import '../../src/runtime/telemetry.js';
 import * as ort from 'onnxruntime-node';
 import { type Bindings, evaluate } from '../../src/graph/dims.js';
 import { compile } from '../../src/graph/onnx.js';

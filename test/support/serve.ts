@@ -5,9 +5,11 @@ import { type AppOptions, buildApp, type Dependencies } from '../../src/app.js';
 import type { Prediction, PredictionList } from '../../schemas/predictions.js';
 import type { PredictionFilters } from '../../routes/predictions.js';
 import { type AdapterRef, createJudge, type Judge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
+import type { DatabaseHealth } from '../../src/db/database.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
 import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
+import { OPEN } from '../../src/roles.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
 
@@ -17,6 +19,8 @@ export const ADAPTER: AdapterRef = { id: 'a-1', version: 'v1', digest: 'd1' };
 export interface Setup {
   readonly engine?: EngineBehaviour;
   readonly record?: RecordMode;
+  /** Whether the database is written to; it is. */
+  readonly recording?: boolean;
   /** Thrown by each write of judgements. */
   readonly recordFault?: Error;
   readonly predictions?: Partial<Dependencies['predictions']>;
@@ -32,6 +36,9 @@ export interface Setup {
   readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
   readonly options?: AppOptions;
+  /** Who gets in; by default everybody. */
+  readonly access?: Dependencies['access'];
+  readonly auditLog?: Dependencies['auditLog'];
 }
 
 export interface Served {
@@ -76,10 +83,19 @@ const NOTHING_LEARNT: Pick<Dependencies, 'corrections' | 'readiness'> = {
   readiness: uncalled,
 };
 
+const DATABASE: DatabaseHealth = {
+  writing: 'open',
+  reading: 'restarting',
+  reason: null,
+  restarts: 2,
+  groups: 7,
+  units: 9,
+};
+
 type Parts = Pick<Served, 'engine' | 'rows' | 'listed'> & { readonly embedding: Embedding | null };
 
 function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts): Dependencies {
-  const metrics = createMetrics({ engine: () => engine.status() });
+  const metrics = createMetrics({ engine: () => engine.status(), database: () => DATABASE });
   let ids = 0;
   const judge = createJudge({
     model: { name: 'stand-in', digest: 'm1' },
@@ -104,7 +120,10 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
     ...(setup.learning?.(judge) ?? NOTHING_LEARNT),
     judge,
     engine,
+    recording: () => setup.recording ?? true,
     metrics,
+    access: setup.access ?? { principal: async () => OPEN },
+    auditLog: setup.auditLog ?? (async () => ({ items: [], next_cursor: null })),
     embedding,
     checkpoint: () => ({
       name: 'stand-in',

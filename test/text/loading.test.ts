@@ -115,7 +115,7 @@ t.test('opening names the file and the reason', async (t) => {
   const good = locate(`${TINY}/tokenizer.json`);
   const cases: [tokenizer: string, config: string | null, file: string, reason: RegExp][] = [
     ['missing.json', null, 'missing.json', /ENOENT/],
-    ['.', null, '', /EISDIR/],
+    ['.', null, '', /is not a file/],
     ['cut.json', null, 'cut.json', /JSON/],
     ['list.json', null, 'list.json', /the file is not an object/],
     ['bpe.json', null, 'bpe.json', /model type BPE is not supported/],

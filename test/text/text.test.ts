@@ -1,4 +1,6 @@
 /** The door, with real worker threads: answers, losses and the end. */
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { Pool } from '../../src/text/pool.js';
@@ -200,4 +202,26 @@ t.test('too much waiting text is refused at once', async (t) => {
   await t.rejects(pool.encode(large), { code: 'queue-full', retryAfter: 1 });
   await pool.close();
   await Promise.all(waiting);
+});
+
+t.test('what waits is dropped when its client goes', async (t) => {
+  const { pool } = await openPool();
+  t.teardown(() => pool.close());
+  const heavy = pool.encode(
+    Array.from({ length: 64 }, (_, i) => ({ premise: `${i} word`.repeat(2000), hypothesis: 'a' })),
+  );
+  const client = new AbortController();
+  const leaves = pool.encode(PAIRS, client.signal).catch((error: unknown) => error);
+  const stays = pool.encode([numbered(3)]);
+  client.abort(new Error('gone'));
+  t.match(await leaves, { message: 'gone' });
+  await t.rejects(pool.encode(PAIRS, client.signal), { message: 'gone' }, 'one that had gone is not let in');
+  t.strictSame(await stays, expected([numbered(3)]));
+  await heavy;
+});
+
+t.test('a tokenizer that is no file is refused, not waited for', async (t) => {
+  const pipe = path.join(t.testdir(), 'tokenizer.json');
+  execFileSync('mkfifo', [pipe]);
+  await t.rejects(openText({ ...OPTIONS, tokenizerPath: pipe }), { message: `${pipe} is not a file` });
 });

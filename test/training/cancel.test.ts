@@ -17,12 +17,12 @@ t.test('cancelled while it trains: its children end, and it stays cancelled', as
 });
 
 t.test('cancelled while its adapter is kept: what comes late is refused', async (t) => {
-  let keep = (_: { id: string }): void => undefined;
+  let keep: ((kept: { id: string }) => void) | undefined;
   const keepAdapter = () => new Promise<{ id: string }>((resolve) => (keep = resolve));
   const { run } = await trained(t, { keepAdapter }, async (live, id) => {
     await eventOf(live, id, ({ stage }) => stage === 'registering');
     await live.cancel(id);
-    keep({ id: 'late' });
+    keep?.({ id: 'late' });
   });
   t.match(run, { state: 'cancelled', adapter_id: null });
 });

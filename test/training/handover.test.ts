@@ -4,9 +4,9 @@ import { eventOf, gone, openTraining, pidsOf, trained } from './fixtures/trainin
 
 t.test('a run that kills its service three times is given up, and the next one is not', async (t) => {
   const home = await homeWithCorrections(t);
-  for (const _ of [1, 2, 3]) {
+  for (const attempt of [1, 2, 3]) {
     const service = startService(home, 'preparing');
-    await service.reached('preparing');
+    await service.reached(`preparing ${attempt}`);
     await kill(service);
   }
   const { training } = await openTraining(t, { home, recipe: { epochs: 1 } });

@@ -155,3 +155,8 @@ t.test('a target may be a distribution', async (t) => {
   const [mixed, first, second] = [await of([0.25, 0.75, 0]), await of([1, 0, 0]), await of([0, 1, 0])];
   t.ok(Math.abs(mixed.loss - (0.25 * first.loss + 0.75 * second.loss)) < 1e-5);
 });
+
+t.test('weights that changed since the run was set up are not trained on', async (t) => {
+  const changed = { ...checkpoint, weightsStamp: 'of another file' };
+  await t.rejects(open({ linears: ['attention.self.value_proj'] }, changed), /model\.safetensors has changed since/);
+});

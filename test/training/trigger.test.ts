@@ -19,6 +19,9 @@ t.test('a run starts by itself when enough usable corrections are new, once', as
   await training.idle();
   t.match(await training.get(id), { started_by: 'request', state: 'succeeded' });
   t.equal(await store(8, 30), 3, 'a run that was asked for counts too');
+  const exclude = Array.from({ length: 8 }, (_, i) => `c-0000${30 + i}`);
+  await training.start({ exclude });
+  t.equal(await store(8, 40), 4, 'what a run was to leave out is not new');
 });
 
 t.test('many looks and starts at the same time', async (t) => {

@@ -10,6 +10,11 @@ const CLOSE_WITHIN_MS = 22_000;
 /** A native crash must end the process, not start an orderly close in a broken one. */
 const FATAL = ['SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGABRT', 'SIGTRAP'] as const;
 
+const OPEN_TO_ALL = [
+  'warning: there are no API keys: this service is OPEN to every user and program of this machine, for every act',
+  'warning: errata keys create admin|operator|reviewer|upstream closes it',
+];
+
 export function register(program: Command): void {
   program.command('serve', { isDefault: true }).description('answer over HTTP until told to stop').action(run);
 }
@@ -18,7 +23,7 @@ async function run(): Promise<void> {
   const config = readConfig();
   const service = await serve(config);
   console.error(`errata: serving ${config.model} on ${service.url} (documentation: ${service.url}/docs)`);
-  console.error('errata: no API keys: open to everybody on this machine');
+  if (service.open) for (const line of OPEN_TO_ALL) console.error(`errata: ${line}`);
   closeWithGrace({ delay: CLOSE_WITHIN_MS, skip: [...FATAL] }, async ({ err }) => {
     if (err) console.error(`errata: ${err.message}`);
     await service.close();

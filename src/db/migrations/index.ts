@@ -5,6 +5,7 @@ import { corrections } from './0002-corrections.js';
 import { adapters } from './0003-adapters.js';
 import { trainingRuns } from './0004-training-runs.js';
 import { comparisons } from './0005-comparisons.js';
+import { access } from './0006-access.js';
 import { outbox } from './0007-outbox.js';
 import { erasure } from './0008-erasure.js';
 
@@ -14,6 +15,7 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0003-adapters': adapters,
   '0004-training-runs': trainingRuns,
   '0005-comparisons': comparisons,
+  '0006-access': access,
   '0007-outbox': outbox,
   '0008-erasure': erasure,
 };

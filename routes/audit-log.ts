@@ -1,0 +1,29 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { AuditLog, AuditQuery } from '../schemas/audit-log.js';
+import { Ref } from '../schemas/common.js';
+import { Problem, problems } from '../schemas/problems.js';
+import type { AuditPage } from '../src/db/audit.js';
+import { readNumbers } from './wire/query.js';
+
+export interface AuditLogOptions {
+  /** Newest first. */
+  readonly auditLog: (page: { readonly limit: number; readonly cursor?: string | undefined }) => Promise<AuditPage>;
+}
+
+export const auditLog: FastifyPluginAsyncTypebox<AuditLogOptions> = async (app, options) => {
+  app.get(
+    '/audit-log',
+    {
+      config: { roles: ['operator', 'admin'] },
+      schema: {
+        operationId: 'listAuditLog',
+        summary: 'Every write act, newest first: who did what to what',
+        tags: ['audit'],
+        querystring: AuditQuery,
+        response: { 200: Ref(AuditLog, 'A page of acts.'), ...problems(Problem, 400, 500, 503) },
+      },
+      preValidation: readNumbers(AuditQuery),
+    },
+    async ({ query: { limit = 50, cursor } }): Promise<AuditLog> => options.auditLog({ limit, cursor }),
+  );
+};

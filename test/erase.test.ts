@@ -184,7 +184,10 @@ t.test('traces of rows that were deleted before, in the free space of pages, go 
   leaveTraces(file);
   const database = await openFor(t, file);
   t.ok(traces(file) > 0);
-  await erase({ database, newId: uuidv7, now: () => Date.parse(AT) }, { page_id: 'p7', reason: REASON });
+  await erase(
+    { database, newId: uuidv7, now: () => Date.parse(AT) },
+    { page_id: 'p7', reason: REASON, by: actorOf(OPEN) },
+  );
   t.equal(traces(file), 0);
 });
 

@@ -18,6 +18,7 @@ RUN npm run -s build \
 
 FROM ${RUN_IMAGE}
 ENV NODE_ENV=production \
+    ORT_DISABLE_TELEMETRY=1 \
     ERRATA_HOST=0.0.0.0 \
     ERRATA_PORT=8100 \
     ERRATA_DATA_DIR=/data \

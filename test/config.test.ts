@@ -44,6 +44,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     gateMinPages: 10,
     trainAfter: 100,
     trainingChildren: null,
+    webhooks: null,
     logLevel: 'info',
   });
 });

@@ -1,5 +1,6 @@
 /** What was erased is in no row, no free page and no log; what shares nothing with it stays. */
 import { readFileSync, existsSync } from 'node:fs';
+import Sqlite from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import type { Database } from '../src/db/database.js';
 import { erase, type ErasureRequest } from '../src/erase.js';
@@ -165,6 +166,30 @@ for (const [name, subject] of SUBJECTS)
     const kept = await database.kysely.selectFrom('predictions').select('page_id').execute();
     t.equal(kept.length, 350, 'all others are there');
   });
+
+/** As SQLite leaves them where it moves rows between pages, and as it deletes without secure_delete. */
+function leaveTraces(file: string): void {
+  const database = new Sqlite(file);
+  database.pragma('secure_delete = off');
+  database.prepare('insert into texts (sha256, text) values (?, ?)').run(Buffer.from('x'), SECRET);
+  database.prepare('delete from texts where text = ?').run(SECRET);
+  database.close();
+}
+
+t.test('traces of rows that were deleted before, in the free space of pages, go too', async (t) => {
+  const file = fileIn(t);
+  const before = await openFor(t, file);
+  await before.run('recordPredictions', { rows: predictions(0, 10) });
+  await before.close();
+  leaveTraces(file);
+  const database = await openFor(t, file);
+  t.ok(traces(file) > 0);
+  await erase(
+    { database, newId: uuidv7, now: () => Date.parse(AT) },
+    { page_id: 'p7', reason: REASON, by: actorOf(OPEN) },
+  );
+  t.equal(traces(file), 0);
+});
 
 t.test('a comparison that ends after the erasure keeps nothing of it', async (t) => {
   const { database, ask } = await filled(t);

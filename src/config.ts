@@ -161,8 +161,8 @@ export const SETTINGS = {
   batchAgeMs: {
     name: 'ERRATA_BATCH_AGE_MS',
     read: integer(0, 1000),
-    fallback: '2',
-    help: 'milliseconds a pair waits for company before a batch leaves that is not full',
+    fallback: '0',
+    help: 'milliseconds a batch that is not full may be held back for company; 0: a lone pair does not wait',
     example: '10',
   },
   trainAfter: {

@@ -36,7 +36,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     queuePairs: 4096,
     queueTokens: 262_144,
     batchTokens: null,
-    batchAgeMs: 2,
+    batchAgeMs: 0,
     gateLossPercent: 2,
     gateAlpha: 0.05,
     gateLowerLimit: -0.05,

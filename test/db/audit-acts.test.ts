@@ -113,7 +113,7 @@ t.test('shadow comparisons', async (t) => {
   await db.run('endComparison', {
     id: 's1',
     state: 'succeeded',
-    report: '{}',
+    report: JSON.stringify({ flips: { fixed: [], broken: [] } }),
     verdict: 'recommend',
     ...figures,
     ended_at: at,

@@ -152,14 +152,14 @@ const perSecond = (ms: Rows): Rows =>
   );
 
 interface Peers {
-  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads: number };
+  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads_best_seen: number };
   readonly 'peft_0.21': { readonly step_fp32: Rows; readonly step_bf16_autocast: Rows };
 }
 
 /** How many times faster; PEFT's milliseconds are scaled by the two machines' peaks. */
 function besidePeft(ms: Rows, peak: number): object {
   const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
-  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads / peak;
+  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads_best_seen / peak;
   const ratios = (theirs: Rows): Rows =>
     Object.fromEntries(Object.entries(ms).map(([shape, ours]) => [shape, rounded((theirs[shape]! * scale) / ours, 2)]));
   const { step_fp32, step_bf16_autocast } = peers['peft_0.21'];

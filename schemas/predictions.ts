@@ -2,6 +2,11 @@ import Type, { type Static } from 'typebox';
 import { LIMITS } from '../src/limits.js';
 import { Adapter, closed, Id, LabelSchema, LabelWord, Nullable, Ref, Scores, Text } from './common.js';
 
+const ShadowAnswer = Type.Object(
+  { adapter: Adapter, label: Ref(LabelSchema), confidence: Type.Number(), scores: Scores },
+  { ...closed, description: 'What the candidate of a live shadow said where it disagreed; never told to an upstream.' },
+);
+
 export const Prediction = Type.Object(
   {
     id: Id,
@@ -19,6 +24,7 @@ export const Prediction = Type.Object(
     model_digest: Type.String(),
     adapter: Nullable(Adapter),
     latency_ms: Type.Number(),
+    shadow: Nullable(ShadowAnswer),
   },
   { ...closed, $id: 'Prediction', description: 'A recorded judgement with what made it.' },
 );
@@ -48,7 +54,8 @@ export const PredictionQuery = Type.Object(
       Type.Unsafe<'wanted' | 'random'>({
         type: 'string',
         enum: ['wanted', 'random'],
-        description: '`wanted`: those a correction teaches most, low margin first; `random`: a uniform draw.',
+        description:
+          '`wanted`: those a correction teaches most: where a live shadow disagrees, then low margin; `random`: a uniform draw.',
       }),
     ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),

@@ -1,4 +1,5 @@
 /** The use case behind POST /nli: pairs → text → engine → labels → record → answers. */
+import type { Rider } from './engine/engine.js';
 import { Problem } from './errors.js';
 import { inTime } from './in-time.js';
 import type { CheckpointLabel, Label } from './labels.js';
@@ -95,9 +96,25 @@ export interface Classifier {
 export interface ClassifyWith {
   /** Digest of the adapter; null for the base model. */
   readonly adapter: string | null;
+  /** In place of `adapter`, for the comparison: several for each row. */
+  readonly adapters?: readonly (string | null)[];
   /** In the clock of performance.now(). */
   readonly deadline: number;
   readonly signal?: AbortSignal;
+  /** By row: who judges it too, where that keeps nobody waiting. */
+  readonly riders?: readonly (Rider | undefined)[];
+}
+
+/** Lets another adapter judge some of what clients ask; they never wait for it and never see it. */
+export interface Shadow {
+  /** Of the rows that `adapter` judges for a client; null: none. */
+  take(adapter: AdapterRef | null, rows: number): Shadowed | null;
+}
+
+export interface Shadowed {
+  readonly riders: readonly (Rider | undefined)[];
+  /** What the client is told of these rows. Returns at once. */
+  answered(judgements: readonly Judgement[]): void;
 }
 
 export interface Clock {
@@ -121,6 +138,7 @@ export interface JudgeParts {
   /** How long a request may take before it is answered 503. */
   readonly deadlineMs: number;
   readonly maxPairs?: number;
+  readonly shadow?: Shadow;
 }
 
 export function createJudge(parts: JudgeParts): Judge {
@@ -135,14 +153,18 @@ async function judge(parts: JudgeParts, request: JudgeRequest): Promise<JudgeAns
   if (request.pairs.length === 0) return { ...answer, results: [] };
   const encoded = await encode(parts, request, start);
   const encodings = encoded.filter((one): one is Encoding => 'ids' in one);
-  const logits = await classify(parts, encodings, adapter, start, request.signal);
+  const shadowed = request.adapter === 'active' ? parts.shadow?.take(adapter, encodings.length) : null;
+  const options = { ...(request.signal && { signal: request.signal }), ...(shadowed && { riders: shadowed.riders }) };
+  const logits = await classify(parts, encodings, adapter, start, options);
   let row = 0;
   const results = encoded.map((one, index): Judgement => {
     const { pair_id } = request.pairs[index] as JudgePair;
     if (!('ids' in one)) return troubled(pair_id, one.detail, false);
     return judgement(parts.labels, pair_id, logits[row++] ?? null, one.truncated);
   });
-  return { ...answer, results: await recorded(parts, request, results, adapter, start) };
+  const told = await recorded(parts, request, results, adapter, start);
+  shadowed?.answered(told.filter((_, index) => 'ids' in (encoded[index] as Encoded)));
+  return { ...answer, results: told };
 }
 
 /** What the deadline leaves, in milliseconds. */
@@ -174,13 +196,13 @@ async function classify(
   encodings: readonly Encoding[],
   adapter: AdapterRef | null,
   start: number,
-  signal: AbortSignal | undefined,
+  options: Pick<ClassifyWith, 'signal' | 'riders'>,
 ): Promise<(Float32Array | null)[]> {
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   if (encodings.length === 0) return [];
   const logits = await parts.engine.classify(
     encodings.map(({ ids }) => ids),
-    { adapter: adapter?.digest ?? null, deadline: start + parts.deadlineMs, ...(signal && { signal }) },
+    { adapter: adapter?.digest ?? null, deadline: start + parts.deadlineMs, ...options },
   );
   if (logits.length !== encodings.length)
     throw new Error(`the engine answered ${logits.length} rows to ${encodings.length}`);

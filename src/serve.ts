@@ -19,9 +19,10 @@ import { createEmbedding } from './embedding.js';
 import { type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
 import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
-import { createJudge, type Recorder } from './judge.js';
+import { createJudge, type JudgeParts, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
+import { openLiveShadow } from './live-shadow.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { listenFault, naming, refuseOther } from './start-faults.js';
 import { openText } from './text/text.js';
@@ -120,7 +121,19 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   closers.push(() => adapters.comparisons.close());
   const metrics = createMetrics({ engine: () => engine.status(), database: () => database.health() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
-  const judge = createJudge({
+  const liveShadow = openLiveShadow({
+    database,
+    base: { name: model.name, digest: model.digest, config: checkpoint.config },
+    engine,
+    held: adapters.registry.held,
+    labels,
+    now: parts.now,
+    random: Math.random,
+    counted: (outcome, pairs) => metrics.countShadow(outcome, pairs),
+    log: parts.log,
+  });
+  closers.push(() => liveShadow.close());
+  const judgeParts: JudgeParts = {
     model,
     text,
     engine: adapters.registry,
@@ -130,8 +143,8 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
     clock: { now: parts.now, monotonic: parts.monotonic },
     newId: parts.newId,
     deadlineMs: DEADLINE_MS,
-  });
-  const learning = await openLearning(parts, adapters, judge);
+  };
+  const learning = await openLearning(parts, adapters, createJudge(judgeParts));
   closers.push(() => learning.training.close());
   const webhooks = openWebhooks({
     database,
@@ -145,7 +158,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   closers.push(async () => embedding?.close());
   const app = await buildApp(
     {
-      judge,
+      judge: createJudge({ ...judgeParts, shadow: liveShadow }),
       engine,
       recording: () => config.record !== 'required' || database.health().writing === 'open',
       metrics,
@@ -159,6 +172,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
       adapterBytes: largestAdapter(checkpoint.config),
       webhooks,
+      liveShadow,
       erase: (request) => erase(parts, request),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),

@@ -32,7 +32,7 @@ export class Queue {
   /** Throws Problem 'queue-full' when the request does not fit any more; `tokensPerSecond` tells when to come back. */
   push({ entries }: Request, tokensPerSecond: number): void {
     const { queuePairs, queueTokens } = this.#limits;
-    const tokens = this.#tokens + tokensOf(entries);
+    const tokens = this.#tokens + workOf(entries);
     if (this.#entries.length + entries.length > queuePairs || tokens > queueTokens) {
       const retryAfter = tokensPerSecond > 0 ? Math.max(1, Math.ceil(this.#tokens / tokensPerSecond)) : 1;
       throw new Problem('queue-full', `at most ${queuePairs} pairs and ${queueTokens} tokens may wait`, { retryAfter });
@@ -47,7 +47,8 @@ export class Queue {
 
   /** The next batch, taken out; empty when it is better to wait. */
   take(limits: BatchLimits, now: number): Entry[] {
-    const batch = nextBatch(this.#entries, limits, now);
+    const each = this.#entries[0]?.adapters.length ?? 1;
+    const batch = nextBatch(this.#entries, { ...limits, tokens: limits.tokens / each, rows: limits.rows / each }, now);
     const taken = new Set(batch);
     if (batch.length > 0) this.#replace(this.#entries.filter((entry) => !taken.has(entry)));
     return batch;
@@ -65,9 +66,13 @@ export class Queue {
 
   #replace(entries: Entry[]): void {
     this.#entries = entries;
-    this.#tokens = tokensOf(entries);
+    this.#tokens = workOf(entries);
   }
 }
+
+/** Tokens to be run: a row that several adapters judge counts for each. */
+const workOf = (entries: readonly Entry[]): number =>
+  entries.reduce((sum, { length, adapters }) => sum + length * adapters.length, 0);
 
 export const tokensOf = (rows: readonly { length: number }[]): number =>
   rows.reduce((sum, { length }) => sum + length, 0);

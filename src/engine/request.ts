@@ -1,5 +1,7 @@
 /** One call of classify: its rows wait and are judged independently, its answer is whole or an error. */
 
+import type { Rider } from './engine.js';
+
 /** A row of a request, waiting or being judged. */
 export interface Entry {
   readonly request: Request;
@@ -8,9 +10,18 @@ export interface Entry {
   readonly length: number;
   /** Rows of different keys never share a batch. */
   key: string;
-  readonly adapter: string | null;
+  /** Who judges the row, all of them in one batch. */
+  readonly adapters: readonly (string | null)[];
+  /** Who may judge it too; undefined once it was told. */
+  rider: Rider | undefined;
   readonly since: number;
   attempts: number;
+}
+
+export interface Judged {
+  readonly adapters: readonly (string | null)[];
+  /** By row. */
+  readonly riders?: readonly (Rider | undefined)[];
 }
 
 export class Request {
@@ -22,32 +33,28 @@ export class Request {
   #reject!: (reason: Error) => void;
   settled = false;
 
-  /** `mix` lets rows share a batch with those of other adapters. */
-  constructor(
-    rows: readonly Int32Array[],
-    { adapter, mix }: { adapter: string | null; mix: string | undefined },
-    since: number,
-  ) {
-    this.#left = rows.length;
-    this.#logits = rows.map(() => null);
+  constructor(rows: readonly Int32Array[], { adapters, riders }: Judged, since: number) {
+    this.#left = rows.length * adapters.length;
+    this.#logits = Array.from({ length: this.#left }, () => null);
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const key = mix === undefined ? `adapter ${adapter}` : `mix ${mix}`;
+    const key = `adapters ${adapters.join()}`;
     this.entries = rows.map((ids, index) => ({
       request: this,
       index,
       ids,
       length: ids.length,
       key,
-      adapter,
+      adapters,
+      rider: riders?.[index],
       since,
       attempts: 0,
     }));
   }
 
-  /** `logits` null: not finite. */
+  /** Row by row, and in each by its adapters. `logits` null: not finite. */
   fill(index: number, logits: Float32Array | null): void {
     this.#logits[index] = logits;
     this.#left -= 1;

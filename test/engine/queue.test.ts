@@ -3,10 +3,10 @@ import { Queue } from '../../src/engine/queue.js';
 import { Request } from '../../src/engine/request.js';
 
 const EVERYTHING = { tokens: 1e6, rows: 1e6, ageMs: 0 };
-const request = (lengths: readonly number[], since = 0, adapter: string | null = null, mix?: string): Request => {
+const request = (lengths: readonly number[], since = 0, ...adapters: (string | null)[]): Request => {
   const made = new Request(
     lengths.map((length) => new Int32Array(length)),
-    { adapter, mix },
+    { adapters: adapters.length === 0 ? [null] : adapters },
     since,
   );
   made.answer.catch(() => undefined);
@@ -99,17 +99,29 @@ t.test('failing the queue fails every request in it', async (t) => {
   t.same([queue.length, queue.tokens], [0, 0]);
 });
 
-t.test('rows of different adapters share a batch only where both ask for the same mix', async (t) => {
-  const keys = [
-    request([1]),
-    request([1], 0, 'x'),
-    request([1], 0, 'y', 'm'),
-    request([1], 0, 'z', 'm'),
-    request([1], 0, 'x'),
-  ].map(({ entries }) => entries[0]!.key);
+t.test('rows share a batch where the same adapters judge them', async (t) => {
+  const keys = [[], ['x'], ['y', 'z'], ['y', 'z'], ['x']].map((by) => request([1], 0, ...by).entries[0]!.key);
   t.equal(keys[2], keys[3]);
   t.equal(keys[1], keys[4]);
   t.equal(new Set(keys).size, 3);
+});
+
+t.test('a row that two adapters judge takes the room of two', async (t) => {
+  const queue = new Queue({ queuePairs: 10, queueTokens: 100 });
+  queue.push(request([5, 5, 5, 5], 0, 'x', 'y'), 1);
+  t.equal(queue.tokens, 40);
+  t.throws(() => queue.push(request([31], 0, 'x', 'y'), 1), { code: 'queue-full' });
+  t.equal(queue.take({ ...EVERYTHING, tokens: 30 }, 0).length, 3);
+  t.equal(queue.take({ ...EVERYTHING, rows: 2 }, 0).length, 1);
+});
+
+t.test('a request that two adapters judge is answered row by row, each by both', async (t) => {
+  const one = request([1, 2], 0, 'x', 'y');
+  for (const place of [3, 0, 2, 1]) one.fill(place, Float32Array.of(place));
+  t.strictSame(
+    await one.answer,
+    [0, 1, 2, 3].map((place) => Float32Array.of(place)),
+  );
 });
 
 t.test('a request settles when its last row is filled, its rows in their order', async (t) => {

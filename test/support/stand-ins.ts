@@ -26,12 +26,13 @@ export function logitsOf(ids: Int32Array): Float32Array {
   return logits;
 }
 
-export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget'> {
+export interface EngineStandIn
+  extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget' | 'mix' | 'unmix'> {
   readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
 }
 
 export interface EngineBehaviour {
-  /** Instead of the deterministic logits. */
+  /** Instead of the deterministic logits, which are the same for all of `adapters`. */
   classify?(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
   ready?: boolean;
 }
@@ -44,16 +45,19 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
     children: [1, 2].map((pid) => ({ pid, state })),
     queuedPairs: 3,
     queuedTokens: 96,
-    totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, retries: 1, restarts: 4 },
+    totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, mixedBatches: 2, retries: 1, restarts: 4 },
   };
   return {
     calls,
     classify: async (rows, options) => {
       calls.push({ rows, options });
-      return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
+      if (classify !== undefined) return classify(rows, options);
+      return rows.flatMap((row) => (options.adapters ?? [null]).map(() => logitsOf(row)));
     },
     hold: async () => undefined,
     forget: () => undefined,
+    mix: async () => undefined,
+    unmix: () => undefined,
     status: () => status,
     warmUp: async () => undefined,
   };

@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
-import { WANTED_SHAPE, type WantedKey, wantedPage } from './disputed.js';
+import { WANTED_SHAPE, wantedPage } from './disputed.js';
 import type { PredictionFilters } from './filters.js';
 import { type Key, ORDERS, type Order, pageOf } from './pages.js';
 import { type Prediction, selectPredictions, toPrediction } from './prediction-rows.js';
@@ -71,7 +71,7 @@ async function listPage(
 }
 
 async function listWanted(db: Kysely<Schema>, limit: number, options: ListOptions): Promise<PredictionPage> {
-  const after = options.cursor === undefined ? null : (decodeCursor(options.cursor, WANTED_SHAPE) as WantedKey);
+  const after = options.cursor === undefined ? null : decodeCursor(options.cursor, WANTED_SHAPE);
   const keys = await wantedPage(db, { filters: options, after, count: limit + 1 });
   const last = keys.length > limit ? keys[limit - 1] : undefined;
   const seqs = keys.slice(0, limit).map(([, , seq]) => seq);

@@ -11,7 +11,8 @@ export interface Seat {
 }
 
 /** The name of a mix: the same for the same adapters in any order. */
-export const mixOf = (adapters: readonly (string | null)[]): string => [...new Set(adapters)].toSorted().join();
+export const mixOf = (adapters: readonly (string | null)[]): string =>
+  [...new Set(adapters.map((adapter) => adapter ?? ''))].toSorted().join();
 
 /** Without riders. */
 export const seatsOf = (entries: readonly Entry[]): Seat[] =>

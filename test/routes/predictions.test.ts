@@ -28,7 +28,10 @@ const prediction: Prediction = {
 };
 
 t.test('a list is answered as it is stored', async (t) => {
-  const page = { items: [prediction, { ...prediction, adapter: null, page_id: 'p7', shadow: null }], next_cursor: 'abc' };
+  const page = {
+    items: [prediction, { ...prediction, adapter: null, page_id: 'p7', shadow: null }],
+    next_cursor: 'abc',
+  };
   const { url } = await serve(t, { predictions: { list: async () => page } });
   const answer = await get(`${url}/predictions`);
   t.equal(answer.status, 200);

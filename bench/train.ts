@@ -1,7 +1,8 @@
 /**
  * `npm run -s bench:train -- --json`: training steps on the xsmall shape with LoRA dropout, as one data-parallel child of
  * one thread for every core and as one session with all threads, and whole runs on realistic lengths; beside what PEFT took
- * on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
+ * on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's. Last what one pair of 64
+ * tokens takes to be answered while a run goes on; `--beside`: only that.
  */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -13,6 +14,7 @@ import { type GradientPool, openGradientPool } from '../src/training/gradient-po
 import { type Example, oneHot } from '../src/training/micro-batch.js';
 import { adamWState, adamWStep, clipNorm } from '../src/training/optimizer.js';
 import { initialParameters, lorasOf, parameterLayout } from '../src/training/parameters.js';
+import { inferenceBesideTraining } from './support/beside.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
 import { idsOf } from './support/pairs.js';
@@ -45,7 +47,9 @@ interface Figures {
 type Rows = Readonly<Record<string, number>>;
 
 async function main(): Promise<void> {
-  const checkpoint = await openCheckpoint(await benchCheckpoint());
+  const folder = await benchCheckpoint();
+  if (process.argv.includes('--beside')) return print({ inference: await inferenceBesideTraining(folder) });
+  const checkpoint = await openCheckpoint(folder);
   const cores = os.availableParallelism();
   const peaks = [await gemmPeak()];
   const children = await measure(checkpoint, { children: cores, threads: 1 }, figures);
@@ -55,9 +59,12 @@ async function main(): Promise<void> {
   peaks.push(await gemmPeak());
   const peak = Math.max(...peaks);
   const beside = besidePeft(children.ms, peak);
-  const report = { machine: machine(peak), children, threads, whole_run: wholeRun, beside_peft: beside };
-  console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
+  const inference = await inferenceBesideTraining(folder);
+  print({ machine: machine(peak), children, threads, whole_run: wholeRun, beside_peft: beside, inference });
 }
+
+const print = (report: object): void =>
+  console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 
 function machine(peak: number): object {
   const date = new Date().toISOString().slice(0, 10);

@@ -31,6 +31,10 @@ export const floats = (data: readonly number[], dims: readonly number[]): Value 
     { kind: 'constant', data: new Uint8Array(Float32Array.from(data).buffer) },
   );
 
+/** A constant of bytes: int8 (two's complement) or uint8. */
+export const bytes = (dtype: 'int8' | 'uint8', data: readonly number[], dims: readonly number[]): Value =>
+  value({ dtype, shape: shape(...dims) }, { kind: 'constant', data: Uint8Array.from(data) });
+
 export const ints = (data: readonly number[]): Value =>
   value(
     { dtype: 'int64', shape: shape(data.length) },
@@ -40,6 +44,16 @@ export const ints = (data: readonly number[]): Value =>
 export const add = (a: Value, b: Value): Value => apply('Add', [a, b], {});
 export const subtract = (a: Value, b: Value): Value => apply('Sub', [a, b], {});
 export const multiply = (a: Value, b: Value): Value => apply('Mul', [a, b], {});
+/** The larger of each two elements. */
+export const larger = (a: Value, b: Value): Value => apply('Max', [a, b], {});
+export const reduceMax = (x: Value, axis: number): Value => apply('ReduceMax', [x], { axes: [axis], keepdims: 0 });
+export const reduceMin = (x: Value, axis: number): Value => apply('ReduceMin', [x], { axes: [axis], keepdims: 0 });
+/** Each row of x as codes: round(x / scale) + zero, scale and zero [rows]. */
+export const quantize = (x: Value, scale: Value, zero: Value): Value =>
+  apply('QuantizeLinear', [x, scale, zero], { axis: 0 });
+/** `actual`, with the gradient of `standsFor`. */
+export const straightThrough = (standsFor: Value, actual: Value): Value =>
+  apply('StraightThrough', [standsFor, actual], {});
 export const cast = (x: Value, to: DType): Value => (x.dtype === to ? x : apply('Cast', [x], { to }));
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply('Gather', [x, indices], { axis });
 export const gelu = (x: Value): Value => apply('Gelu', [x], {});

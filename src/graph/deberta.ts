@@ -17,26 +17,37 @@ import {
   layerModule,
 } from '../checkpoint/names.js';
 import type { AdapterShape } from './adapter-shape.js';
-import { type LayerContext, attention, firstRowAttention, frozen } from './attention.js';
+import { type LayerContext, attention, firstRowAttention } from './attention.js';
 import { type Dropout, type Rows, branches } from './branches.js';
 import { add, cast, gather, gelu, gemm, input, layerNorm, multiply, slice } from './build.js';
 import { mul } from './dims.js';
+import { type Linears, float32Linears } from './linears.js';
 import type { Value } from './value.js';
 import { type Weights, stored, weightsOf } from './weights.js';
 
 export const INPUT_IDS = 'input_ids';
 export const TOKEN_MASK = 'token_mask';
 
-export function forward(checkpoint: Checkpoint, shape: AdapterShape | null, dropout?: Dropout): { logits: Value } {
+export interface ForwardOptions {
+  /** Of the frozen Linears; float32 by default. */
+  readonly linears?: Linears;
+  readonly dropout?: Dropout;
+}
+
+export function forward(
+  checkpoint: Checkpoint,
+  shape: AdapterShape | null,
+  { dropout, linears = float32Linears(weightsOf(checkpoint)) }: ForwardOptions = {},
+): { logits: Value } {
   const { config } = checkpoint;
   const weights = weightsOf(checkpoint);
   const branch = branches(config, weights, shape, dropout);
   const relative = relativeEmbeddings(checkpoint, weights);
   let x = embeddings(checkpoint, weights);
   for (let layer = 0; layer < config.layers; layer++) {
-    x = encoderLayer({ config, weights, branches: branch, relative, layer }, x);
+    x = encoderLayer({ config, weights, linears, branches: branch, relative, layer }, x);
   }
-  return { logits: branch.head(gelu(frozen(weights, POOLER, x))) };
+  return { logits: branch.head(gelu(linears(POOLER, x))) };
 }
 
 function embeddings(checkpoint: Checkpoint, weights: Weights): Value {
@@ -80,8 +91,8 @@ function addAndNorm(
 
 type Dense = 'attention.output.dense' | 'intermediate.dense' | 'output.dense';
 
-const dense = ({ weights, branches: branch, layer }: LayerContext, linear: Dense, x: Value, rows: Rows): Value =>
-  branch.linear(layer, linear, x, frozen(weights, layerModule(layer, linear), x), rows);
+const dense = ({ linears, branches: branch, layer }: LayerContext, linear: Dense, x: Value, rows: Rows): Value =>
+  branch.linear(layer, linear, x, linears(layerModule(layer, linear), x), rows);
 
 const norm = ({ layerNormEpsilon }: LayerContext['config'], weights: Weights, module: string, x: Value): Value =>
   layerNorm(x, weights(`${module}.weight`), weights(`${module}.bias`), layerNormEpsilon);

@@ -58,7 +58,7 @@ export function trainingGraph(checkpoint: Checkpoint, { adapter, modules, dropou
     masks.push(mask);
     return multiply(x, input(mask.name, 'float32', mask.shape));
   };
-  const { logits } = forward(checkpoint, adapter, dropout ? masked : undefined);
+  const { logits } = forward(checkpoint, adapter, dropout ? { dropout: masked } : {});
   const loss = crossEntropy(logits);
   const inputs = adapterInputs(checkpoint, adapter, modules);
   const slopes = gradients(

@@ -19,12 +19,14 @@ import {
   reshape,
   slice,
   softmax,
+  straightThrough,
   subtract,
   times,
   transpose,
 } from '../../src/graph/build.js';
 import { type DimLike, type Dim, evaluate, mul, shape, sub } from '../../src/graph/dims.js';
 import { gradients } from '../../src/graph/gradient.js';
+import { int8Linears } from '../../src/graph/linears.js';
 import { compile } from '../../src/graph/onnx.js';
 import type { OpName } from '../../src/graph/operators.js';
 import type { Value } from '../../src/graph/value.js';
@@ -47,7 +49,10 @@ const of = (title: string, inputs: Case['inputs'], build: Build): Case => ({
 
 const BINDINGS = { B: 2, L: 3 };
 
-const CASES: { readonly [K in Exclude<OpName, 'Gather'>]: readonly Case[] } = {
+/** Steps that lead to nothing that is trained. */
+type Undifferentiated = 'Gather' | 'MatMulIntegerToFloat' | 'Max' | 'QuantizeLinear' | 'ReduceMax' | 'ReduceMin';
+
+const CASES: { readonly [K in Exclude<OpName, Undifferentiated>]: readonly Case[] } = {
   Add: [
     of(
       'two of one shape',
@@ -221,6 +226,7 @@ const CASES: { readonly [K in Exclude<OpName, 'Gather'>]: readonly Case[] } = {
     of('by symbols', [['L', 5]], (x) => slice(x, 0, 1, sub('L', 1))),
   ],
   Softmax: [of('rows', [[3, 4]], softmax)],
+  StraightThrough: [of('what it stands for', [[2, 3]], (x) => straightThrough(times(x, 3), add(add(x, x), x)))],
   Sub: [
     of('a row stretched over rows', [[2, 3], [3]], subtract),
     of(
@@ -297,6 +303,18 @@ await t.test('a table that is gathered from cannot be trained', async (t) => {
   const x = input('x', 'float32', [4]);
   const loss = reduceSum(gather(x, input('rows', 'int32', [2])), 0);
   t.throws(() => gradients(loss, [x]), { message: /Gather has no gradient/ });
+});
+
+await t.test('what is quantised is differentiated only as what it stands for', async (t) => {
+  const [x, w] = [input('x', 'float32', [2, 3]), input('w', 'float32', [4, 3])];
+  const tensors: Record<string, Value> = { 'm.weight': w, 'm.bias': input('b', 'float32', [4]) };
+  const linear = int8Linears((name) => tensors[name]!, 127)('m', x);
+  const loss = (y: Value): Value => reduceSum(reshape(y, 8), 0);
+  t.throws(() => gradients(loss(linear), [x]), { message: /has no gradient/ });
+  const [dx] = gradients(loss(straightThrough(gemm(x, w, null, { transB: 1 }), linear)), [x]);
+  const source = dx!.source.kind === 'node' ? dx!.source.node : null;
+  t.match(source, { op: 'Gemm' }, 'a float32 product, of dy and the weight alone');
+  t.equal(source!.inputs[1], w);
 });
 
 await t.test('an input the loss does not depend on is named', async (t) => {

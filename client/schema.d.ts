@@ -888,6 +888,29 @@ export interface components {
                 raw_label: string;
                 label: components["schemas"]["Label"];
             }[];
+            precision: {
+                /**
+                 * @description Numbers of the base model's Linears.
+                 * @enum {string}
+                 */
+                asked: "float32" | "int8";
+                /**
+                 * @description Numbers of the base model's Linears.
+                 * @enum {string}
+                 */
+                used: "float32" | "int8";
+                /** @description How near int8 is to float32; null: int8 was not asked for. */
+                int8: {
+                    /** @description Judged in both at the first start with this checkpoint. */
+                    pairs: number;
+                    /** @description Share of them that get the same label. */
+                    agreement: number;
+                    /** @description Mean of |int8 - float32| over all their scores. */
+                    mean_score_difference: number;
+                    /** @description Under it float32 is used. */
+                    min_agreement: number;
+                } | null;
+            };
             /** @description The adapter that answers; null is the base model alone. */
             adapter: {
                 id: string;

@@ -33,6 +33,8 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     inferenceChildren: availableParallelism(),
     inferenceThreads: 1,
     wideSession: 'auto',
+    precision: 'float32',
+    int8MinAgreement: 0.99,
     queuePairs: 4096,
     queueTokens: 262_144,
     batchTokens: null,

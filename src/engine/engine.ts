@@ -2,6 +2,7 @@
 import os from 'node:os';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
+import type { Precision } from '../graph/linears.js';
 import { InferencePool } from './pool.js';
 
 export interface ClassifyOptions {
@@ -68,6 +69,8 @@ export interface EngineOptions {
   readonly threads: number;
   /** A lone small batch on an idle engine uses a session over all cores. */
   readonly wideSession: boolean;
+  /** Of the frozen Linears. */
+  readonly precision: Precision;
   readonly queuePairs: number;
   readonly queueTokens: number;
   /** Padded tokens of a batch; less where the machine would need more than a second for them. */
@@ -83,6 +86,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   children: os.availableParallelism(),
   threads: 1,
   wideSession: true,
+  precision: 'float32',
   queuePairs: 4096,
   queueTokens: 262_144,
   batchTokens: 1024,

@@ -52,7 +52,7 @@ export class InferencePool implements Engine {
       { length: options.children },
       (_, i) =>
         new Slot(
-          { checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 },
+          { checkpoint, precision: options.precision, threads: options.threads, wideThreads: i === 0 ? wide : 0 },
           this.#adapters.tensors,
           events,
         ),

@@ -18,6 +18,9 @@ import {
 import type { Value } from './value.js';
 import type { Weights } from './weights.js';
 
+/** Of the frozen Linears; all else is float32. */
+export type Precision = 'float32' | 'int8';
+
 /** x [rows, in] → [rows, out] by the Linear of that name. */
 export type Linears = (module: string, x: Value) => Value;
 

@@ -4,7 +4,7 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { floats as constant, input, multiply } from '../../src/graph/build.js';
 import { int8Linears } from '../../src/graph/linears.js';
 import type { Value } from '../../src/graph/value.js';
-import { saturates } from '../../src/runtime/int8.js';
+import { int8Limit } from '../../src/runtime/int8.js';
 import { randomAdapter } from '../support/adapters.js';
 import { GOLDEN, TINY, goldenFolder, logitsOf } from '../support/checkpoints.js';
 import { floats, generator, tokens } from '../support/random.js';
@@ -89,10 +89,7 @@ t.test('integer products are exact on this processor, or known not to be', async
   const weights = (name: string): Value => (name === 'm.weight' ? w : constant([0], [1]));
   const { y } = await runGraph(
     {
-      y: multiply(
-        int8Linears(weights, (await saturates()) ? 63 : 127)('m', input('x', 'float32', [1, 64])),
-        constant([2], [1]),
-      ),
+      y: multiply(int8Linears(weights, await int8Limit())('m', input('x', 'float32', [1, 64])), constant([2], [1])),
     },
     { x: { dtype: 'float32', dims: [1, 64], data: Array.from({ length: 64 }, () => 127) } },
   );

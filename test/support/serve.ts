@@ -131,6 +131,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       files: { 'model.safetensors': 'f1' },
       labels: LABELS_OF_CHECKPOINT,
       max_tokens: 512,
+      precision: { asked: 'float32', used: 'float32', int8: null },
     }),
     modules: () => [
       { name: 'deberta.encoder.layer.0.attention.self.query_proj', shape: [8, 4], lora_target: true, why_not: null },

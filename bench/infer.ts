@@ -37,10 +37,12 @@ async function main(): Promise<void> {
   const checkpoint = await openCheckpoint(folder);
   const peaks = [await gemmPeak()];
   const engine = await engineFigures(checkpoint, {});
+  const int8 = await engineFigures(checkpoint, { precision: 'int8' });
   const http = await httpFigures(folder);
   peaks.push(await gemmPeak());
   const peak = Math.max(...peaks);
-  const report = { machine: machine(peak), engine, beside_peers: besidePeers(engine.ms, peak), http };
+  const beside_peers = besidePeers({ float32: engine.ms, int8: int8.ms }, peak);
+  const report = { machine: machine(peak), engine, int8, beside_peers, http };
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 }
 
@@ -132,21 +134,27 @@ async function underLoad({ url, pid }: BenchServer, clients: number): Promise<ob
 interface Peers {
   readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads_best_seen: number };
   readonly 'pytorch_2.13_transformers_5.18': { readonly inference: Rows };
-  readonly 'transformers_js_4.3': { readonly fp32: Rows };
+  readonly 'transformers_js_4.3': { readonly fp32: Rows; readonly q8: Rows };
 }
 
 /** How many times faster; the peers' milliseconds are scaled by the two machines' peaks, each the best that was seen. */
-function besidePeers(ms: Rows, peak: number): object {
+function besidePeers(ms: { readonly float32: Rows; readonly int8: Rows }, peak: number): object {
   const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
   const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads_best_seen / peak;
-  const ratios = (theirs: Rows): Rows =>
+  const ratios = (ours: Rows, theirs: Rows): Rows =>
     Object.fromEntries(
-      Object.entries(theirs).flatMap(([shape, t]) => (ms[shape] ? [[shape, rounded((t * scale) / ms[shape], 2)]] : [])),
+      Object.entries(theirs).flatMap(([shape, t]) =>
+        ours[shape] ? [[shape, rounded((t * scale) / ours[shape], 2)]] : [],
+      ),
     );
+  const { inference: pytorch } = peers['pytorch_2.13_transformers_5.18'];
+  const { fp32, q8 } = peers['transformers_js_4.3'];
   return {
     scaled_by: rounded(scale, 3),
-    times_faster_than_pytorch: ratios(peers['pytorch_2.13_transformers_5.18'].inference),
-    times_faster_than_transformers_js: ratios(peers['transformers_js_4.3'].fp32),
+    times_faster_than_pytorch: ratios(ms.float32, pytorch),
+    times_faster_than_transformers_js: ratios(ms.float32, fp32),
+    int8_times_faster_than_pytorch: ratios(ms.int8, pytorch),
+    int8_times_faster_than_transformers_js_q8: ratios(ms.int8, q8),
   };
 }
 

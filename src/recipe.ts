@@ -16,6 +16,10 @@ export type TargetModule = (typeof TARGET_MODULES)[number];
 export const REPLAYS = ['none', 'confirmations'] as const;
 export type Replay = (typeof REPLAYS)[number];
 
+/** Numbers of the base model's Linears while it trains: `int8_forward` computes their gradients in float32. */
+export const TRAINING_PRECISIONS = ['float32', 'int8_forward', 'int8'] as const;
+export type TrainingPrecision = (typeof TRAINING_PRECISIONS)[number];
+
 interface NumberField {
   readonly kind: 'integer' | 'number';
   readonly least: number;
@@ -74,6 +78,12 @@ export const RECIPE = {
     fallback: 'confirmations',
     help: '`confirmations` adds a confirmed judgement for each correction, again from the first where there are fewer.',
   } as WordField<Replay>,
+  precision: {
+    kind: 'word',
+    words: TRAINING_PRECISIONS,
+    fallback: 'float32',
+    help: "Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32.",
+  } as WordField<TrainingPrecision>,
   warmup_ratio: number(0.1, 0, 1, 'Share of the steps in which the learning rate rises to its peak.'),
   weight_decay: number(0.01, 0, 1, "AdamW's, on everything that is trained."),
   max_grad_norm: number(1, 0, 1000, 'A longer gradient is shortened to this; 0: none is.'),

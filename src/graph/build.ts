@@ -1,6 +1,6 @@
 /** Free functions that make values: `gemm(x, w, b)` reads like the formula it stands for. */
 import { type DimLike, type Shape, constant, dim, sameShape, shape } from './dims.js';
-import { OPERATORS, type OpAttributes, type OpName, type Operator } from './operators.js';
+import { OPERATORS, type OpAttributes, type OpName, type Operator, type Slope } from './operators.js';
 import { type DType, type Node, type Value, type WeightSource, value } from './value.js';
 
 export const apply = <K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value =>
@@ -51,9 +51,8 @@ export const reduceMin = (x: Value, axis: number): Value => apply('ReduceMin', [
 /** Each row of x as codes: round(x / scale) + zero, scale and zero [rows]. */
 export const quantize = (x: Value, scale: Value, zero: Value): Value =>
   apply('QuantizeLinear', [x, scale, zero], { axis: 0 });
-/** `actual`, with the gradient of `standsFor`. */
-export const straightThrough = (standsFor: Value, actual: Value): Value =>
-  apply('StraightThrough', [standsFor, actual], {});
+/** y, differentiated as a function of x by `slope`. */
+export const straightThrough = (x: Value, y: Value, slope: Slope): Value => apply('StraightThrough', [x, y], { slope });
 export const cast = (x: Value, to: DType): Value => (x.dtype === to ? x : apply('Cast', [x], { to }));
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply('Gather', [x, indices], { axis });
 export const gelu = (x: Value): Value => apply('Gelu', [x], {});

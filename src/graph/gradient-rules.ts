@@ -142,8 +142,8 @@ export const GRADIENT_RULES = {
   /** dx = y · (dy - Σ dy·y). */
   Softmax: (_node, dy, y) => [plus(() => multiply(y, subtract(dy, rowSums(multiply(dy, y)))))],
 
-  /** All of dy goes to what the value stands for. */
-  StraightThrough: (_node, dy) => [plus(() => dy)],
+  /** As its slope says. */
+  StraightThrough: ({ attributes: { slope } }, dy) => [(sum) => slope(dy, sum)],
 
   /** da = dy, db = -dy, summed over the axes that were stretched. */
   Sub: ({ inputs: [a, b] }, dy) => [

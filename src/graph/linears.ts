@@ -12,9 +12,11 @@ import {
   reduceMax,
   reduceMin,
   reshape,
+  straightThrough,
   times,
   transpose,
 } from './build.js';
+import type { Slope } from './operators.js';
 import type { Value } from './value.js';
 import type { Weights } from './weights.js';
 
@@ -38,16 +40,35 @@ export type Int8Limit = 127 | 63;
  * nothing: x ≈ s·(codes - 128), W ≈ t·w, y = s·(codes - 128)·w·t + b, s = max |row of x| / 127, t = max |row of W| / limit.
  */
 export function int8Linears(weights: Weights, limit: Int8Limit): Linears {
+  const product = int8Products(limit);
+  return (module, x) => add(product(x, weights(`${module}.weight`)), weights(`${module}.bias`));
+}
+
+/**
+ * Computed in integers, differentiated by x as the float32 Linear they stand for: dx = dy·W, that product in float32 or
+ * in integers too.
+ */
+export function int8TrainingLinears(weights: Weights, limit: Int8Limit, backward: Precision): Linears {
+  const forward = int8Linears(weights, limit);
+  const product = int8Products(limit);
+  return (module, x) => {
+    const w = weights(`${module}.weight`);
+    const slope: Slope = (dy, sum) => {
+      if (backward === 'float32') return gemm(dy, w, sum);
+      const dx = product(dy, transpose(w, [1, 0]));
+      return sum ? add(dx, sum) : dx;
+    };
+    return straightThrough(x, forward(module, x), slope);
+  };
+}
+
+/** x·Wᵀ, for x [rows, in] and a constant W [out, in]; what is multiplied several times is coded once. */
+function int8Products(limit: Int8Limit): (x: Value, w: Value) => Value {
   const coded = new Map<Value, CodedRows>();
-  const codesOf = (x: Value): CodedRows => {
+  return (x, w) => {
     const known = coded.get(x) ?? codedRows(x);
     coded.set(x, known);
-    return known;
-  };
-  return (module, x) => {
-    const { codes, scale } = codesOf(x);
-    const product = integerProduct(codes, codedWeight(weights(`${module}.weight`), limit));
-    return add(multiply(product, scale), weights(`${module}.bias`));
+    return multiply(integerProduct(known.codes, codedWeight(w, limit)), known.scale);
   };
 }
 

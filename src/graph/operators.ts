@@ -4,7 +4,7 @@
  * Semantics: https://onnx.ai/onnx/operators and onnxruntime's docs/ContribOperators.md (domain com.microsoft).
  */
 import { type Dim, type Shape, add as sum, constant, dim, equal, mul, shapeText, sameShape, size } from './dims.js';
-import type { DType, TensorType } from './value.js';
+import type { DType, TensorType, Value } from './value.js';
 
 export interface OpAttributes {
   Add: Record<never, never>;
@@ -37,13 +37,17 @@ export interface OpAttributes {
   Slice: { axis: number; start: Dim; length: Dim };
   Softmax: { axis: -1 };
   /**
-   * The second input; its gradient is the first's, which is never computed. It lets a graph compute a Linear in integers
-   * and differentiate the float32 Linear it stands for (the straight-through estimator, Bengio et al. 2013). Not written.
+   * The second input, differentiated as a function of the first alone, by a slope of its own: so a Linear is computed in
+   * integers and differentiated as the float32 one it stands for (straight-through estimator, Bengio et al. 2013). It is
+   * not written: in the file there is only the second input.
    */
-  StraightThrough: Record<never, never>;
+  StraightThrough: { slope: Slope };
   Sub: Record<never, never>;
   Transpose: { perm: readonly number[] };
 }
+
+/** The gradient of the loss by x, given dy and the sum of what x has got so far. */
+export type Slope = (dy: Value, sum: Value | null) => Value;
 
 export type OpName = keyof OpAttributes;
 export type Domain = '' | 'com.microsoft';
@@ -176,10 +180,7 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
   Softmax: { domain: '', infer: ([x]) => x! },
   StraightThrough: {
     domain: '',
-    infer: ([stands, y]) => {
-      fits(sameShape(stands!.shape, y!.shape), 'StraightThrough', stands!.shape, y!.shape);
-      return like(oneType('StraightThrough', y!, stands!), y!.shape);
-    },
+    infer: ([x, y]) => oneType('StraightThrough', y!, x!),
   },
   Sub: { domain: '', infer: ([a, b]) => like(oneType('Sub', a!, b!), broadcast(a!.shape, b!.shape)) },
   Transpose: {

@@ -28,7 +28,14 @@ async function work(job: Job): Promise<void> {
 async function attempt(job: Job): Promise<LastMessage> {
   const { checkpoint, setup, children } = job;
   const plan = planOf(checkpoint.config, setup);
-  const options = { checkpoint, plan, dropout: setup.lora_dropout, seed: setup.seed, threads: 1 };
+  const options = {
+    checkpoint,
+    plan,
+    dropout: setup.lora_dropout,
+    seed: setup.seed,
+    threads: 1,
+    precision: setup.precision,
+  };
   const pool = await openGradientPool(options, children);
   try {
     const position = await begin(job);

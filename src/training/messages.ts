@@ -4,6 +4,7 @@
  */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LayerLinear } from '../checkpoint/names.js';
+import type { TrainingPrecision } from '../recipe.js';
 import type { LoopParameters, StepReport } from './loop.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
 import type { TrainingOptions } from './session.js';
@@ -21,6 +22,7 @@ export interface TrainingSetup extends LoopParameters {
   readonly lora_alpha: number;
   readonly lora_dropout: number;
   readonly linears: readonly LayerLinear[];
+  readonly precision: TrainingPrecision;
 }
 
 /** What a run's child is to do. */

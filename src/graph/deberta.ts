@@ -18,7 +18,7 @@ import {
 } from '../checkpoint/names.js';
 import type { AdapterShape } from './adapter-shape.js';
 import { type LayerContext, attention, firstRowAttention } from './attention.js';
-import { type Dropout, type Rows, branches } from './branches.js';
+import { type Branches, type Dropout, type Rows, branches } from './branches.js';
 import { add, cast, gather, gelu, gemm, input, layerNorm, multiply, slice } from './build.js';
 import { mul } from './dims.js';
 import { type Linears, float32Linears } from './linears.js';
@@ -27,31 +27,55 @@ import { type Weights, stored, weightsOf } from './weights.js';
 
 export const INPUT_IDS = 'input_ids';
 export const TOKEN_MASK = 'token_mask';
+export const HIDDEN_STATES = 'hidden_states';
 
 export interface ForwardOptions {
   /** Of the frozen Linears; float32 by default. */
   readonly linears?: Linears;
   readonly dropout?: Dropout;
+  /** The first layer that is computed: its input is then fed as `hidden_states` (lowerLayers), [L·B, d]. */
+  readonly from?: number;
 }
 
 export function forward(
   checkpoint: Checkpoint,
   shape: AdapterShape | null,
-  { dropout, linears = float32Linears(weightsOf(checkpoint)) }: ForwardOptions = {},
+  { dropout, linears = float32Linears(weightsOf(checkpoint)), from = 0 }: ForwardOptions = {},
 ): { logits: Value } {
   const { config } = checkpoint;
-  const weights = weightsOf(checkpoint);
-  const branch = branches(config, weights, shape, dropout);
-  const relative = relativeEmbeddings(checkpoint, weights);
-  let x = embeddings(checkpoint, weights);
-  for (let layer = 0; layer < config.layers; layer++) {
-    x = encoderLayer({ config, weights, linears, branches: branch, relative, layer }, x);
-  }
-  return { logits: branch.head(gelu(linears(POOLER, x))) };
+  const branch = branches(config, weightsOf(checkpoint), shape, dropout);
+  const x = from === 0 ? embeddings(checkpoint) : input(HIDDEN_STATES, 'float32', [mul('L', 'B'), config.hiddenSize]);
+  const last = layers({ checkpoint, branch, linears, from, to: config.layers }, x);
+  return { logits: branch.head(gelu(linears(POOLER, last))) };
 }
 
-function embeddings(checkpoint: Checkpoint, weights: Weights): Value {
+/** The hidden states that layer `to` begins with, [L·B, d], of the base model alone. */
+export function lowerLayers(checkpoint: Checkpoint, to: number, linears: Linears): { hidden_states: Value } {
+  const branch = branches(checkpoint.config, weightsOf(checkpoint), null);
+  return { hidden_states: layers({ checkpoint, branch, linears, from: 0, to }, embeddings(checkpoint)) };
+}
+
+interface Layers {
+  readonly checkpoint: Checkpoint;
+  readonly branch: Branches;
+  readonly linears: Linears;
+  readonly from: number;
+  readonly to: number;
+}
+
+function layers({ checkpoint, branch, linears, from, to }: Layers, x: Value): Value {
   const { config } = checkpoint;
+  const weights = weightsOf(checkpoint);
+  const relative = relativeEmbeddings(checkpoint, weights);
+  let states = x;
+  for (let layer = from; layer < to; layer++)
+    states = encoderLayer({ config, weights, linears, branches: branch, relative, layer }, states);
+  return states;
+}
+
+function embeddings(checkpoint: Checkpoint): Value {
+  const { config } = checkpoint;
+  const weights = weightsOf(checkpoint);
   const ids = input(INPUT_IDS, 'int32', [mul('L', 'B')]);
   const words = cast(gather(stored(checkpoint, WORD_EMBEDDINGS), ids), 'float32'); // [L·B, e]
   const wide =

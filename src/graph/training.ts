@@ -48,6 +48,10 @@ export interface TrainingShape {
   readonly linears?: Linears;
 }
 
+/** The lowest layer that is trained; below it the graph neither computes nor differentiates, it is fed `hidden_states`. */
+export const lowestLayer = (modules: readonly AdaptedModule[]): number =>
+  Math.min(...modules.map(({ layer }) => layer));
+
 /**
  * Outputs: `loss`, the sum over the rows of the cross-entropy of `targets` and the logits, [1]; and
  * `gradient.<adapter input>` for A and B of every module and for the head.
@@ -67,6 +71,7 @@ export function trainingGraph(
   const { logits } = forward(checkpoint, adapter, {
     ...(dropout && { dropout: masked }),
     ...(linears && { linears }),
+    from: lowestLayer(modules),
   });
   const loss = crossEntropy(logits);
   const inputs = adapterInputs(checkpoint, adapter, modules);

@@ -4,12 +4,13 @@ import { adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
 import { batch } from '../graph/batch.js';
 import { type Linears, float32Linears, int8TrainingLinears } from '../graph/linears.js';
 import { compile } from '../graph/onnx.js';
-import { LOSS, TARGETS, gradientOutput, trainingGraph } from '../graph/training.js';
+import { LOSS, TARGETS, gradientOutput, lowestLayer, trainingGraph } from '../graph/training.js';
 import { type Weights, weightsOf } from '../graph/weights.js';
 import { int8Limit } from '../runtime/int8.js';
 import { type Feeds, openSession } from '../runtime/session.js';
 import type { TrainingPrecision } from '../recipe.js';
 import { dropoutFeeds } from './dropout.js';
+import { openLowerLayers } from './lower-layers.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
 import { type LoraPlan, type ParameterLayout, type ParameterTensor, adapterOf, parameterLayout } from './parameters.js';
 
@@ -45,6 +46,7 @@ export async function openTraining({
   const graph = trainingGraph(checkpoint, { adapter: shape, modules: plan.modules, dropout: dropout > 0, linears });
   const compiled = compile(graph.outputs);
   const session = await readUnchanged(checkpoint, () => openSession(compiled, { directory, threads }));
+  const below = await openLowerLayers({ checkpoint, layers: lowestLayer(plan.modules), precision, threads });
   const masks = dropoutFeeds(config, graph.masks, dropout);
   return {
     layout,
@@ -53,6 +55,7 @@ export async function openTraining({
       const results = await session.run(
         {
           ...feeds,
+          ...(await below(micro.rows)),
           ...adapterFeeds(config, [adapterOf(layout, parameters)], shape),
           ...masks({ seed, step, places: micro.places }, bindings),
           [TARGETS]: targets(micro),

@@ -1493,6 +1493,8 @@ export interface components {
             lora_dropout: number;
             /** @description The Linears of each layer that are adapted; the classifier is always trained. */
             target_modules: ("query_proj" | "key_proj" | "value_proj" | "attention.output.dense" | "intermediate.dense" | "output.dense")[];
+            /** @description Numbers of the layers that are adapted, from 0; null: all. What lies below the lowest is computed once for each row. */
+            layers_to_transform: number[] | null;
             /** @description Its peak, after the warm-up. */
             learning_rate: number;
             /** @description How often each row is learnt from. */
@@ -1504,6 +1506,11 @@ export interface components {
              * @enum {string}
              */
             replay: "none" | "confirmations";
+            /**
+             * @description Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32.
+             * @enum {string}
+             */
+            precision: "float32" | "int8_forward" | "int8";
             /** @description Share of the steps in which the learning rate rises to its peak. */
             warmup_ratio: number;
             /** @description AdamW's, on everything that is trained. */
@@ -1529,6 +1536,8 @@ export interface components {
             lora_dropout?: number;
             /** @description The Linears of each layer that are adapted; the classifier is always trained. By default ["query_proj","value_proj"], unless the model folder's errata.json says otherwise. */
             target_modules?: ("query_proj" | "key_proj" | "value_proj" | "attention.output.dense" | "intermediate.dense" | "output.dense")[];
+            /** @description Numbers of the layers that are adapted, from 0; null: all. What lies below the lowest is computed once for each row. By default null, unless the model folder's errata.json says otherwise. */
+            layers_to_transform?: number[] | null;
             /** @description Its peak, after the warm-up. By default 0.0002, unless the model folder's errata.json says otherwise. */
             learning_rate?: number;
             /** @description How often each row is learnt from. By default 3, unless the model folder's errata.json says otherwise. */
@@ -1540,6 +1549,11 @@ export interface components {
              * @enum {string}
              */
             replay?: "none" | "confirmations";
+            /**
+             * @description Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32. By default "float32", unless the model folder's errata.json says otherwise.
+             * @enum {string}
+             */
+            precision?: "float32" | "int8_forward" | "int8";
             /** @description Share of the steps in which the learning rate rises to its peak. By default 0.1, unless the model folder's errata.json says otherwise. */
             warmup_ratio?: number;
             /** @description AdamW's, on everything that is trained. By default 0.01, unless the model folder's errata.json says otherwise. */

@@ -20,6 +20,14 @@ function parameter(key: RecipeKey): TSchema {
       uniqueItems: true,
       ...told,
     });
+  if (field.kind === 'layers')
+    return Type.Unsafe({
+      type: ['array', 'null'],
+      items: { type: 'integer', minimum: 0, maximum: field.most },
+      minItems: 1,
+      uniqueItems: true,
+      ...told,
+    });
   const bounds = { minimum: field.least, maximum: field.most, ...told };
   return field.kind === 'integer' ? Type.Integer(bounds) : Type.Number(bounds);
 }

@@ -22,6 +22,7 @@ export interface TrainingSetup extends LoopParameters {
   readonly lora_alpha: number;
   readonly lora_dropout: number;
   readonly linears: readonly LayerLinear[];
+  readonly layers_to_transform: readonly number[] | null;
   readonly precision: TrainingPrecision;
 }
 
@@ -49,6 +50,8 @@ export interface StartedMessage {
   readonly epoch: number;
   /** The run's child and its gradient children. */
   readonly pids: readonly number[];
+  /** Why float32 is used although integers were asked for; null: what was asked for is used. */
+  readonly fallback: string | null;
 }
 
 export interface StepMessage extends StepReport {

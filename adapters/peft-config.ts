@@ -145,7 +145,7 @@ function pattern(json: Json, key: string, check: (value: unknown, key: string) =
   if (!(value instanceof Map)) throw fail(`${key} is ${shown(value)}; an object is needed`);
   const expression = [...value.keys()].find((module) => !/^[\w.]+$/.test(String(module)));
   if (expression !== undefined) throw fail(`${key} has ${shown(expression)}; only names of modules are supported`);
-  return new Map([...value].map(([module, n]) => [String(module), check(n, `${key}.${String(module)}`)]));
+  return new Map([...value].map(([module, n]) => [String(module), check(n, `${key} of ${shown(module)}`)]));
 }
 
 const isNamed = (module: string, key: string): boolean => module === key || module.endsWith(`.${key}`);

@@ -89,7 +89,7 @@ export const ODD_VALUES: readonly unknown[] = [
   [null],
   { length: 3 },
   { toString: 1, valueOf: 2 },
-  { then: 'x' },
+  new Raw('{"then":"x"}'),
   new Raw('{"__proto__":{"polluted":1}}'),
   new Raw('{"constructor":{"prototype":{"polluted":1}}}'),
   new Raw('{"__proto__":null}'),

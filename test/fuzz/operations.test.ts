@@ -25,7 +25,7 @@ const place = ({ id }: Operation): number =>
 const operations = operationsOf(openApi).toSorted((a, b) => place(a) - place(b));
 
 t.test(`${cases} requests to each of ${operations.length} operations, seed ${seed}`, async (t) => {
-  const service = await fillService(t);
+  const service = await fillService(t, operations);
   const client = createClient(service.url);
   t.teardown(() => client.close());
   const judge = createJudge(openApi.components, [service.dataDir]);

@@ -1,9 +1,9 @@
 /** Requests of an operation: those its schemas allow, and those they were before somebody spoiled them. */
 import fc, { type Arbitrary } from 'fast-check';
-import { type Draft, escaped, mediaType, type Request, written } from './draft.js';
+import { type Draft, escaped, mediaType, MULTIPART, type Request, written } from './draft.js';
 import { spoiling } from './hostile.js';
 import type { Operation, Parameter } from './operations.js';
-import { type Source, valuesOf } from './schema.js';
+import { type Schema, type Source, valuesOf } from './schema.js';
 
 export const validRequests = (operation: Operation, source: Source): Arbitrary<Request> =>
   drafts(operation, source).map(written);
@@ -38,7 +38,7 @@ function drafts(operation: Operation, source: Source): Arbitrary<Draft> {
 function texts(parameters: readonly Parameter[], source: Source): Arbitrary<Record<string, string>> {
   const values = parameters.map((parameter) => [parameter.name, textsOf(parameter, source)] as const);
   const requiredKeys = parameters.filter(({ required }) => required === true).map(({ name }) => name);
-  return fc.record(Object.fromEntries(values), { requiredKeys }) as Arbitrary<Record<string, string>>;
+  return fc.record(Object.fromEntries(values), { requiredKeys });
 }
 
 /** Of a header: what HTTP lets stand in one. */
@@ -55,11 +55,13 @@ function bodies({ bodies: contents }: Operation, source: Source): Arbitrary<Draf
   const types = Object.entries(contents);
   if (types.length === 0) return fc.constant(null);
   return fc.oneof(
-    ...types.map(([type, { schema }]) => {
-      const known = source.known[type];
-      const value = known ?? valuesOf(schema, source);
-      const whole = type === 'application/json' || known !== undefined ? value : fc.array(value, { maxLength: 4 });
-      return whole.map((one) => ({ type, value: one }));
-    }),
+    ...types.map(([type, { schema }]) => contentsOf(type, schema, source).map((value) => ({ type, value }))),
   );
+}
+
+/** A form's files are bytes, of which a schema says nothing; every other type than one JSON value is lines of it. */
+function contentsOf(type: string, schema: Schema, source: Source): Arbitrary<unknown> {
+  if (type === MULTIPART) return source.known[type] ?? fc.constant([]);
+  const value = valuesOf(schema, source, type);
+  return type === 'application/json' ? value : fc.array(value, { maxLength: 4 });
 }

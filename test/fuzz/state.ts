@@ -1,17 +1,16 @@
 /** The whole real service with something of everything in it, and what of that requests may name. */
 import { createServer } from 'node:http';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import fc, { type Arbitrary } from 'fast-check';
+import type { Arbitrary } from 'fast-check';
 import type { Test } from 'tap';
-import { encodeCursor } from '../../src/db/cursor.js';
-import { packageRoot } from '../../src/package.js';
 import { formOf, randomAdapter } from '../support/adapter-files.js';
 import { bundled } from '../support/registry.js';
 import { get, post, startService } from '../service/service.js';
-import { MULTIPART, type Part } from './draft.js';
 import type { Reply } from './http.js';
+import { type Answered, cursorsOf, type Ids, keep, learn, noIds } from './ids.js';
+import { knownTo, REVIEWED } from './known.js';
 import type { Operation } from './operations.js';
 
 export interface Filled {
@@ -27,16 +26,7 @@ export interface Filled {
   settle(): Promise<void>;
 }
 
-type Kind = 'prediction' | 'correction' | 'adapter' | 'run' | 'comparison' | 'delivery';
-type Ids = Readonly<Record<Kind, string[]>> & {
-  /** By the operation that gave them. */
-  readonly cursors: Map<string, string[]>;
-};
-
-/** Ids of each kind that are drawn from: the newest take the place of older ones. */
-const MOST_KNOWN = 64;
-
-export async function fillService(t: Test): Promise<Filled> {
+export async function fillService(t: Test, operations: readonly Operation[]): Promise<Filled> {
   const dataDir = t.testdir();
   const env = {
     ERRATA_TRAIN_AFTER: '0',
@@ -48,16 +38,9 @@ export async function fillService(t: Test): Promise<Filled> {
     ERRATA_WEBHOOKS: webhooksFile(dataDir),
   };
   const { url, close } = await startService(t, { ...env, ERRATA_DATA_DIR: dataDir });
-  const ids: Ids = {
-    prediction: [],
-    correction: [],
-    adapter: [],
-    run: [],
-    comparison: [],
-    delivery: [],
-    cursors: new Map(),
-  };
+  const ids = noIds();
   await fill(url, ids);
+  for (const operation of operations) await firstPage(url, operation, ids);
   return {
     url,
     dataDir,
@@ -78,7 +61,7 @@ async function embeddingServer(t: Test): Promise<string> {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void server.close().closeAllConnections());
+  t.teardown(() => server.close().closeAllConnections());
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
@@ -89,19 +72,6 @@ function webhooksFile(directory: string): string {
   writeFileSync(file, JSON.stringify({ targets: [{ id: 'ops', url: 'http://127.0.0.1:9/hook', secret }] }));
   return file;
 }
-
-interface Reviewed {
-  readonly premise: string;
-  readonly hypothesis: string;
-  readonly label: string;
-  readonly page_id: string;
-}
-
-const REVIEWED = readFileSync(path.join(packageRoot, 'demo', 'data', 'reviewed.jsonl'), 'utf8')
-  .trimEnd()
-  .split('\n')
-  .slice(0, 24)
-  .map((line) => JSON.parse(line) as Reviewed);
 
 const OTHER: Readonly<Record<string, string>> = { supports: 'refutes', refutes: 'neutral', neutral: 'supports' };
 
@@ -132,11 +102,19 @@ async function fill(url: string, ids: Ids): Promise<void> {
   ids.run.push(run.body.id);
   const { id } = (await post<Item>(`${url}/shadow-comparisons`, { adapter: ids.adapter[0] })).body;
   ids.comparison.push(id);
-  await post(`${url}/adapters/${ids.adapter[0]}/promote`, { force: true, reason: 'to have a history' });
+  for (const adapter of ids.adapter)
+    await post(`${url}/adapters/${adapter}/promote`, { force: true, reason: 'to have a history' });
   await ended(`${url}/training-runs/${run.body.id}`);
   await ended(`${url}/shadow-comparisons/${id}`);
   const told = await get<{ items: Item[] }>(`${url}/webhook-deliveries`);
   ids.delivery.push(...told.body.items.map((item) => item.id));
+}
+
+/** So that there is a cursor to go on with. */
+async function firstPage(url: string, operation: Operation, ids: Ids): Promise<void> {
+  if (!operation.parameters.some(({ name }) => name === 'cursor')) return;
+  const { body } = await get<Answered>(`${url}${operation.path}?limit=1`);
+  keep(cursorsOf(operation, ids), body.next_cursor);
 }
 
 async function imported(url: string, seed: number): Promise<string> {
@@ -159,115 +137,4 @@ async function settle(url: string): Promise<void> {
   for (const { id } of open.toReversed()) await fetch(`${url}/training-runs/${id}/cancel`, { method: 'POST' });
   const compared = (await get<{ items: Item[] }>(`${url}/shadow-comparisons?limit=200`)).body.items;
   for (const { id } of compared.toReversed()) await ended(`${url}/shadow-comparisons/${id}`);
-}
-
-/** Which kind of thing an operation's `{id}` is, by the first part of its path. */
-const BY_PATH: Readonly<Record<string, Kind>> = {
-  predictions: 'prediction',
-  corrections: 'correction',
-  adapters: 'adapter',
-  'training-runs': 'run',
-  'shadow-comparisons': 'comparison',
-  'webhook-deliveries': 'delivery',
-};
-
-const kindOf = ({ path: at }: Operation): Kind | undefined => BY_PATH[at.split('/')[1] ?? ''];
-
-function knownTo(operation: Operation, ids: Ids): Record<string, Arbitrary<unknown>> {
-  const from = (all: readonly string[]) => fc.nat(MOST_KNOWN - 1).map((i) => all[i % all.length] ?? 'none');
-  const one = (kind: Kind) => from(ids[kind]);
-  const adapter = fc.oneof(fc.constantFrom('active', 'base', 'v1', 'v2', 'v3'), one('adapter'));
-  const kind = kindOf(operation);
-  return {
-    prediction_id: one('prediction'),
-    correction_id: one('correction'),
-    pair_id: fc.constantFrom('c1', 'c2', 'c9', 'unknown'),
-    page_id: fc.constantFrom(...REVIEWED.map(({ page_id }) => page_id)),
-    exclude: fc.uniqueArray(one('correction'), { maxLength: 4 }),
-    adapter,
-    against: adapter,
-    cursor: fc.oneof({ weight: 5, arbitrary: from(cursorsOf(operation, ids)) }, { weight: 1, arbitrary: cursors() }),
-    external_id: fc.constantFrom('e1', 'e2', 'e3'),
-    'if-match': fc.constantFrom('*', '*', '*', '"base"', '"x"', 'W/"base"', '"a", "base"'),
-    'idempotency-key': fc.nat(400).map((i) => `k${i}`),
-    'last-event-id': fc.constantFrom('0', '1', '5', '999999999999999'),
-    min_corrections: fc.constantFrom(1, 2, 100),
-    // Longer runs are asked for by the schema alone.
-    epochs: fc.constant(1),
-    ...(kind !== undefined && { id: one(kind) }),
-    [MULTIPART]: forms(),
-    ...(operation.id === 'erase' && { 'application/json': erasures(one) }),
-  };
-}
-
-function cursorsOf({ id }: Operation, { cursors: known }: Ids): string[] {
-  const all = known.get(id) ?? [];
-  known.set(id, all);
-  return all;
-}
-
-/** Each of one subject, which the schema alone does not say. */
-function erasures(one: (kind: Kind) => Arbitrary<string>): Arbitrary<object> {
-  const reason = fc.constantFrom('because', 'right to be forgotten');
-  const text = fc.constantFrom(...REVIEWED.map(({ premise }) => premise));
-  return fc.oneof(
-    fc.record({ reason, prediction_id: one('prediction') }),
-    fc.record({ reason, correction_id: one('correction') }),
-    fc.record({ reason, page_id: fc.string({ unit: 'grapheme', minLength: 1 }) }),
-    fc.record({ reason, premise: text, nli_hypothesis: text }),
-  );
-}
-
-/** Cursors of any list, and some that are none. */
-function cursors(): Arbitrary<string> {
-  const key = fc.oneof(
-    fc.integer(),
-    fc.double(),
-    fc.string({ maxLength: 12 }),
-    fc.constant('2026-01-02T00:00:00.000Z'),
-  );
-  const keys = fc.array(key, { minLength: 1, maxLength: 3 }).map(encodeCursor);
-  return fc
-    .oneof(
-      keys,
-      fc.json({ maxDepth: 1 }).map((text) => Buffer.from(text).toString('base64url')),
-    )
-    .filter((cursor) => cursor !== '');
-}
-
-const ADAPTERS = [1, 2, 3, 4].map((seed) => randomAdapter(bundled.config, { seed, r: seed }));
-
-function forms(): Arbitrary<readonly Part[]> {
-  const files = fc.constantFrom(...ADAPTERS);
-  const bytes = fc.uint8Array({ maxLength: 64 });
-  return fc
-    .tuple(files, fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: bytes }))
-    .map(([{ config, weights }, instead]) => [
-      { name: 'adapter_config.json', filename: 'adapter_config.json', content: instead ?? config },
-      { name: 'adapter_model.safetensors', filename: 'adapter_model.safetensors', content: instead ?? weights },
-    ]);
-}
-
-interface Answered {
-  readonly id?: unknown;
-  readonly next_cursor?: unknown;
-  readonly results?: readonly { readonly prediction_id?: unknown; readonly correction?: Answered | null }[];
-}
-
-function learn(operation: Operation, { status, headers, body }: Reply, ids: Ids): void {
-  if (status >= 300 || headers['content-type']?.startsWith('application/json') !== true) return;
-  const { id, next_cursor, results = [] } = JSON.parse(body.toString()) as Answered;
-  keep(cursorsOf(operation, ids), next_cursor);
-  const kind = kindOf(operation);
-  if (kind !== undefined) keep(ids[kind], id);
-  for (const { prediction_id, correction } of results) {
-    keep(ids.prediction, prediction_id);
-    keep(ids.correction, correction?.id);
-  }
-}
-
-/** In the order of arrival, so that a seed meets the same things at the same place. */
-function keep(ids: string[], id: unknown): void {
-  if (typeof id !== 'string' || ids.includes(id)) return;
-  if (ids.push(id) > MOST_KNOWN) ids.shift();
 }

@@ -54,7 +54,7 @@ function declaredFault(operation: Operation, { status, headers, body }: Reply, c
 /** JSON, lines of JSON, or a text. */
 function valuesOf(type: string, body: Buffer): unknown[] {
   if (/[/+]json$/.test(type)) return [parsed(body.toString())];
-  if (!/ndjson$/.test(type)) return [body.toString('latin1')];
+  if (!type.endsWith('ndjson')) return [body.toString('latin1')];
   return body
     .toString()
     .split('\n')
@@ -80,15 +80,19 @@ interface Told {
 }
 
 /** Problems of these types are about something in the request, and say what. */
-const PLACED = ['/problems#invalid-request', '/problems#too-large', '/problems#unprocessable'];
+const PLACED = new Set(['/problems#invalid-request', '/problems#too-large', '/problems#unprocessable']);
+
+/** A stranger's text comes back shortened: an error is no copy of the request. */
+const LONGEST_ERROR = 4096;
 
 function errorFault(body: Buffer, secrets: readonly string[]): string | undefined {
+  if (body.length > LONGEST_ERROR) return `${body.length} bytes of error: ${shown(body)}`;
   const text = body.toString();
   const leak = INSIDE.exec(text)?.[0] ?? [packageRoot, ...secrets].find((secret) => text.includes(secret));
   if (leak !== undefined) return `tells of its inside (${leak}): ${shown(body)}`;
   const { type, detail, errors } = parsed(text) as Told;
   const placed = errors.length > 0 || /\b(?:body|path)\b/.test(detail);
-  return placed || !PLACED.includes(type) ? undefined : `names nothing in the request: ${shown(body)}`;
+  return placed || !PLACED.has(type) ? undefined : `names nothing in the request: ${shown(body)}`;
 }
 
 const shown = (body: Buffer): string => body.toString().slice(0, 500);

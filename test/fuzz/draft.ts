@@ -67,3 +67,24 @@ function multipart(parts: readonly Part[]): Buffer {
   });
   return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
 }
+
+/** An import of these two files. */
+export const formRequest = (
+  { method, path: template }: { readonly method: string; readonly path: string },
+  { config, weights }: { readonly config: Uint8Array; readonly weights: Uint8Array },
+): Request =>
+  written({
+    method,
+    template,
+    path: {},
+    query: [],
+    headers: { 'content-type': mediaType(MULTIPART) },
+    body: { type: MULTIPART, value: partsOf({ config, weights }) },
+    spoil: [],
+  });
+
+/** The two files of a PEFT directory as the parts of a form. */
+export const partsOf = ({ config, weights }: { readonly config: Uint8Array; readonly weights: Uint8Array }): Part[] => [
+  { name: 'adapter_config.json', filename: 'adapter_config.json', content: config },
+  { name: 'adapter_model.safetensors', filename: 'adapter_model.safetensors', content: weights },
+];

@@ -6,7 +6,7 @@ import { encodeCursor } from '../../src/db/cursor.js';
 import { packageRoot } from '../../src/package.js';
 import { randomAdapter } from '../support/adapter-files.js';
 import { bundled } from '../support/registry.js';
-import { MULTIPART, type Part } from './draft.js';
+import { MULTIPART, type Part, partsOf } from './draft.js';
 import { cursorsOf, type Ids, type Kind, kindOf, MOST_KNOWN } from './ids.js';
 import type { Operation } from './operations.js';
 
@@ -105,12 +105,8 @@ function cursors(): Arbitrary<string> {
 const ADAPTERS = [1, 2, 3, 4].map((seed) => randomAdapter(bundled.config, { seed, r: seed }));
 
 function forms(): Arbitrary<readonly Part[]> {
-  const files = fc.constantFrom(...ADAPTERS);
   const bytes = fc.uint8Array({ maxLength: 64 });
-  return fc
-    .tuple(files, fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: bytes }))
-    .map(([{ config, weights }, instead]) => [
-      { name: 'adapter_config.json', filename: 'adapter_config.json', content: instead ?? config },
-      { name: 'adapter_model.safetensors', filename: 'adapter_model.safetensors', content: instead ?? weights },
-    ]);
+  const strange = bytes.map((config) => ({ config, weights: config }));
+  const files = fc.oneof({ weight: 9, arbitrary: fc.constantFrom(...ADAPTERS) }, { weight: 1, arbitrary: strange });
+  return files.map(partsOf);
 }

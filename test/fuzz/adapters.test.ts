@@ -47,7 +47,7 @@ t.test(`${parsed} mutated adapters are read or refused by name, seed ${seed}`, a
       return true;
     }
   });
-  const result = await fc.check(property, { seed, numRuns: parsed });
+  const result = fc.check(property, { seed, numRuns: parsed });
   t.equal(result.failed && fc.defaultReportMessage(result), false);
   t.comment(JSON.stringify(counts));
   for (const [outcome, count] of Object.entries(counts)) t.ok(count > parsed / 100, `${outcome}: ${count}`);

@@ -30,7 +30,7 @@ export const embed: FastifyPluginAsyncTypebox<EmbedOptions> = async (app, { embe
         summary: 'Passes through to the server at ERRATA_EMBED_URL',
         tags: ['embedding'],
         body: { content: { 'application/json': { schema: Ref(EmbedRequest) } } },
-        response: { ...answers, ...problems(EmbedProblem, 413, 500, 501, 502) },
+        response: { ...answers, ...problems(EmbedProblem, 413, 415, 500, 501, 502) },
       },
       validatorCompiler: () => () => true,
       errorHandler: answerProblem(({ detail }) => ({ ok: false, embeddings: [], error: detail })),

@@ -14,7 +14,9 @@ export function readJsonBodies(app: FastifyInstance): void {
     if (refused !== undefined) return done(refused);
     if (body.length === 0) return done(null, undefined);
     const text = body.toString('utf8');
-    return parse(request, text, (error, value: unknown) => done(error === null ? null : malformed(text), value));
+    return parse(request, text, (error, value: unknown) =>
+      done(error === null ? tooDeep(value) : malformed(text), value),
+    );
   });
 }
 
@@ -40,4 +42,20 @@ function malformed(text: string): Problem {
     );
   const what = at === text.length ? 'ends before the JSON is complete' : 'is not JSON from there on';
   return new Problem('invalid-request', `the body ${what}: position ${at} of ${text.length}`);
+}
+
+/** Far above what any schema nests, far below what recursion over a body can bear. */
+const MAX_DEPTH = 32;
+
+const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Level by level, since a body of two megabytes can be a million levels deep. */
+function tooDeep(body: unknown): Problem | null {
+  let level = [body].filter(isContainer);
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth === MAX_DEPTH)
+      return new Problem('invalid-request', `the body is nested deeper than ${MAX_DEPTH} levels`);
+    level = level.flatMap((container) => Object.values(container).filter(isContainer));
+  }
+  return null;
 }

@@ -19,8 +19,13 @@ export function invalidRequest(faults: readonly Fault[], context: string): Probl
 /** The member that is missing or unknown: the validator points to what should hold it. */
 function below(fault: Fault, faults: readonly Fault[]): string {
   const name = fault.params['additionalProperty'] ?? fault.params['missingProperty'] ?? alternatives(fault, faults)[0];
-  return typeof name === 'string' ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : '';
+  return typeof name === 'string' ? `/${shortened(name).replaceAll('~', '~0').replaceAll('/', '~1')}` : '';
 }
+
+/** The names of unknown members are the client's: an answer does not give megabytes of them back. */
+const LONGEST_NAME = 100;
+
+const shortened = (name: string): string => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name);
 
 /** Of a `oneOf` between required members: their names. */
 function alternatives(fault: Fault, faults: readonly Fault[]): string[] {

@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Checkpoint, type DebertaConfig, openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { packageRoot } from '../src/package.js';
+import { TRAINING_PRECISIONS, type TrainingPrecision } from '../src/recipe.js';
 import { batchesPerEpoch, epochBatches } from '../src/training/batches.js';
 import { type GradientPool, openGradientPool } from '../src/training/gradient-pool.js';
 import { type Example, oneHot } from '../src/training/micro-batch.js';
@@ -48,14 +49,16 @@ async function main(): Promise<void> {
   const checkpoint = await openCheckpoint(await benchCheckpoint());
   const cores = os.availableParallelism();
   const peaks = [await gemmPeak()];
-  const children = await measure(checkpoint, { children: cores, threads: 1 }, figures);
-  const wholeRun = await measure(checkpoint, { children: cores, threads: 1 }, wholeRuns);
-  peaks.push(await gemmPeak());
-  const threads = await measure(checkpoint, { children: 1, threads: cores }, figures);
-  peaks.push(await gemmPeak());
-  const peak = Math.max(...peaks);
-  const beside = besidePeft(children.ms, peak);
-  const report = { machine: machine(peak), children, threads, whole_run: wholeRun, beside_peft: beside };
+  const by_precision: Partial<Record<TrainingPrecision, object>> = {};
+  for (const precision of TRAINING_PRECISIONS) {
+    const children = await measure(checkpoint, { children: cores, threads: 1, precision }, figures);
+    const whole_run = await measure(checkpoint, { children: cores, threads: 1, precision }, wholeRuns);
+    peaks.push(await gemmPeak());
+    by_precision[precision] = { ...children, whole_run, beside_peft: besidePeft(children.ms, Math.max(...peaks)) };
+  }
+  const threads = await measure(checkpoint, { children: 1, threads: cores, precision: 'float32' }, figures);
+  const upper = await measure(checkpoint, { children: cores, threads: 1, precision: 'float32', half: true }, figures);
+  const report = { machine: machine(Math.max(...peaks)), by_precision, threads, upper_half_of_the_layers: upper };
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 }
 
@@ -68,6 +71,9 @@ function machine(peak: number): object {
 interface Processes {
   readonly children: number;
   readonly threads: number;
+  readonly precision: TrainingPrecision;
+  /** Adapters in the upper half of the layers alone. */
+  readonly half?: boolean;
 }
 
 /** One optimizer step on `batch`: gradient, clipping, AdamW. */
@@ -75,11 +81,11 @@ type Step = (batch: readonly Example[]) => Promise<void>;
 
 async function measure<T>(
   { config, ...rest }: Checkpoint,
-  { children, threads }: Processes,
+  { children, threads, precision, half = false }: Processes,
   of: (step: Step, pool: GradientPool, config: DebertaConfig) => Promise<T>,
 ): Promise<T> {
-  const plan = { rank: 8, scale: 2, modules: lorasOf(config, LINEARS) };
-  const options = { checkpoint: { config, ...rest }, plan, dropout: 0.1, seed: SEED, threads };
+  const plan = { rank: 8, scale: 2, modules: lorasOf(config, LINEARS, half ? upperHalf(config) : undefined) };
+  const options = { checkpoint: { config, ...rest }, plan, dropout: 0.1, seed: SEED, threads, precision };
   const pool = await openGradientPool(options, children);
   const labels = config.id2label.length;
   const head = { weight: new Float32Array(labels * config.hiddenSize), bias: new Float32Array(labels) };
@@ -94,6 +100,9 @@ async function measure<T>(
   await pool.close();
   return result;
 }
+
+const upperHalf = ({ layers }: DebertaConfig): number[] =>
+  Array.from({ length: Math.floor(layers / 2) }, (_, i) => layers - Math.floor(layers / 2) + i);
 
 async function figures(step: Step, { pids }: GradientPool, config: DebertaConfig): Promise<Figures> {
   const ms: Record<string, number> = {};

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { cp, mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import { toFloat32 } from '../../src/tensors/dtype.js';
 import { type PeerPrecision, hfGraph } from './hf-graph.js';
 import type { Read } from './hf-linears.js';
@@ -13,22 +13,24 @@ export const ONNX_FILES: Readonly<Record<PeerPrecision, string>> = {
   q8: path.join('onnx', 'model_quantized.onnx'),
 };
 
-/** The folder beside `checkpoint` that holds its stand-in, made once. */
-export async function standInFolder(checkpointFolder: string): Promise<string> {
-  const folder = `${checkpointFolder}-stand-in`;
+/** The folder beside the checkpoint's for ONNX files of that `kind`, which `write` makes once. */
+export async function onnxFolder(
+  checkpointFolder: string,
+  kind: 'stand-in' | 'exported',
+  write: (folder: string) => Promise<void>,
+): Promise<string> {
+  const folder = `${checkpointFolder}-${kind}`;
   if (existsSync(folder)) return folder;
   const unfinished = `${folder}.${process.pid}`;
-  await writeStandIn(checkpointFolder, unfinished);
+  await mkdir(path.join(unfinished, 'onnx'), { recursive: true });
+  for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json'])
+    await cp(path.join(checkpointFolder, file), path.join(unfinished, file));
+  await write(unfinished);
   await rename(unfinished, folder);
   return folder;
 }
 
-export async function writeStandIn(checkpointFolder: string, folder: string): Promise<void> {
-  const checkpoint = await openCheckpoint(checkpointFolder);
-  await mkdir(path.join(folder, 'onnx'), { recursive: true });
-  for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json'])
-    if (existsSync(path.join(checkpointFolder, file)))
-      await cp(path.join(checkpointFolder, file), path.join(folder, file));
+export async function writeStandIn(checkpoint: Checkpoint, folder: string): Promise<void> {
   for (const [precision, file] of Object.entries(ONNX_FILES) as [PeerPrecision, string][])
     await writeFile(path.join(folder, file), graphOf(checkpoint, precision));
 }

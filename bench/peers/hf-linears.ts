@@ -58,8 +58,8 @@ export function quantisedLinears(g: GraphWriter, read: Read): Linears {
 }
 
 function quantisedWeight(g: GraphWriter, name: string, values: () => Matrix) {
-  let made: ReturnType<typeof quantised> | undefined;
-  const make = (): ReturnType<typeof quantised> => (made ??= quantised(values()));
+  let made: ReturnType<typeof quantise> | undefined;
+  const make = (): ReturnType<typeof quantise> => (made ??= quantise(values()));
   return {
     stored: g.tensor(`${name}_quantized`, make),
     scale: g.tensor(`${name}_scale`, () => ({ shape: [], data: Float32Array.of(make().scale) })),
@@ -68,7 +68,7 @@ function quantisedWeight(g: GraphWriter, name: string, values: () => Matrix) {
 }
 
 /** Symmetric: the largest magnitude becomes 127. */
-function quantised({ shape, data }: Matrix): { shape: readonly number[]; data: Int8Array; scale: number } {
+function quantise({ shape, data }: Matrix): { shape: readonly number[]; data: Int8Array; scale: number } {
   const largest = data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const scale = Math.fround(largest / 127) || 1;
   return { shape, data: Int8Array.from(data, (x) => Math.round(x / scale)), scale };

@@ -4,7 +4,7 @@
  */
 import { Message } from '../../src/graph/protobuf.js';
 
-export const ELEMENT = { float32: 1, uint8: 2, int8: 3, int64: 7, bool: 9 } as const;
+export const ELEMENT = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 } as const;
 export type Element = keyof typeof ELEMENT;
 
 /** A whole number is written as INT, a list as INTS, an element type as its number. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { median, quantile, rounded } from '../support/statistics.js';
 
 /** Threads of onnxruntime and OpenMP spin for a while after their work; whoever comes next must not pay for it. */
-const SETTLE_MS = 40;
+export const SETTLE_MS = 40;
 
 /** Milliseconds of one run. */
 export type Work = () => Promise<number>;

@@ -1,4 +1,5 @@
 /** A run of bench:peers as the block of docs/performance.md. */
+import { markdownTable } from '../support/markdown.js';
 import { type Compared, isErrata } from './compared.js';
 import type { Summary } from './interleave.js';
 
@@ -60,10 +61,3 @@ const namesOf = (lines: Lines): string[] => [...new Set(Object.values(lines).fla
 
 const shown = (ratio: Summary | undefined): string =>
   ratio ? `${ratio.median.toFixed(2)} (${ratio.range.map((x) => x.toFixed(2)).join('–')})` : '';
-
-/** Columns padded to one width, as prettier writes them. */
-function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]): string => `| ${cells.map((c, i) => c.padEnd(widths[i]!)).join(' | ')} |`;
-  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
-}

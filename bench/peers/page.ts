@@ -47,7 +47,7 @@ function msTable(lines: Lines): string {
   return markdownTable(['ms', ...names], rows);
 }
 
-/** How many times as fast, with the range over the rounds; nothing where there is no peer. */
+/** How many times as fast, with the quartiles of the rounds; nothing where there is no peer. */
 function ratioTable(lines: Lines): string {
   const names = namesOf(lines);
   const peers = names.filter((name) => !isErrata(name));
@@ -60,4 +60,4 @@ function ratioTable(lines: Lines): string {
 const namesOf = (lines: Lines): string[] => [...new Set(Object.values(lines).flatMap(({ ms }) => Object.keys(ms)))];
 
 const shown = (ratio: Summary | undefined): string =>
-  ratio ? `${ratio.median.toFixed(2)} (${ratio.range.map((x) => x.toFixed(2)).join('–')})` : '';
+  ratio ? `${ratio.median.toFixed(2)} (${ratio.quartiles.map((x) => x.toFixed(2)).join('–')})` : '';

@@ -3,6 +3,7 @@
  * times its own work, so that what the question costs on the way is not counted against it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import os from 'node:os';
 import { createInterface } from 'node:readline';
 
 export type Question =
@@ -29,6 +30,9 @@ export interface Hello {
   readonly versions: Readonly<Record<string, string>>;
 }
 
+/** That of Errata's inference children: on a machine that is not quite idle, nobody shall be served first. */
+const PRIORITY = 10;
+
 export class Peer {
   readonly #process: ChildProcess;
   readonly #waiting: { resolve(line: string): void; reject(error: Error): void }[] = [];
@@ -36,6 +40,7 @@ export class Peer {
 
   private constructor(command: string, args: readonly string[]) {
     this.#process = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    if (this.#process.pid !== undefined) os.setPriority(this.#process.pid, PRIORITY);
     this.#process.stderr!.on('data', (chunk: Buffer) => (this.#said = (this.#said + chunk.toString()).slice(-2000)));
     createInterface({ input: this.#process.stdout! }).on('line', (line) => this.#waiting.shift()?.resolve(line));
     const end = (error?: Error): void => {

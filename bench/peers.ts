@@ -22,10 +22,10 @@ import { rounded } from './support/statistics.js';
 const { values } = parseArgs({
   options: { json: { type: 'boolean' }, python: { type: 'string', default: 'python3' } },
 });
-const ROUNDS = 15;
-const MIXED_ROUNDS = 5;
-const MIXED_PAIRS = 128;
-const TRAINING_ROUNDS = 7;
+const ROUNDS = 9;
+const MIXED_ROUNDS = 3;
+const MIXED_PAIRS = 96;
+const TRAINING_ROUNDS = 5;
 
 async function measure(): Promise<PeersReport> {
   const folder = await benchCheckpoint();

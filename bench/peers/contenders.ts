@@ -12,6 +12,8 @@ export interface Contender {
   readonly name: string;
   /** How many pairs it is given at once where many wait. */
   readonly batch: number;
+  /** Fewer rows are not for it: it would leave cores idle. */
+  readonly least: number;
   /** Sequences that are already tokenised. */
   tokens?(rows: Rows): Promise<Answer>;
   texts?(pairs: readonly PairTexts[]): Promise<Answer>;
@@ -41,6 +43,7 @@ export async function errataEngine(checkpoint: Checkpoint, { name, engine: optio
   return {
     name: `Errata ${name}`,
     batch: Number.POSITIVE_INFINITY,
+    least: 1,
     tokens,
     texts: (pairs) => timed(async () => (await engine.classify(await idsOf(text, pairs))).map((row) => [...row!])),
     close: async () => void (await Promise.all([engine.close(), text.close()])),
@@ -72,6 +75,7 @@ export async function errataHttp(folder: string, { name, env }: Precision): Prom
   return {
     name: `Errata ${name}, HTTP`,
     batch: Number.POSITIVE_INFINITY,
+    least: 1,
     texts: (pairs) => timed(() => send(pairs)),
     close: () => server.stop(),
   };
@@ -86,9 +90,28 @@ export function peerContender(name: string, peer: Peer, model: string, hasTokeni
   return {
     name,
     batch: PEER_BATCH,
+    least: 1,
     tokens: (rows) => peer.ask({ kind: 'tokens', model, rows: rows.map((row) => [...row]) } satisfies Question),
     ...(hasTokenizer ? { texts } : {}),
     close: async () => peer.close(),
+  };
+}
+
+/** One model of a peer in several processes, each of which gets its share of the rows. */
+export function sharedContender(name: string, peers: readonly Peer[], model: string): Contender {
+  const alone = peers.map((peer) => peerContender(name, peer, model, true));
+  const shared = async <T>(rows: readonly T[], run: (one: Contender, share: readonly T[]) => Promise<Answer>) => {
+    const shares = chunks(rows, Math.ceil(rows.length / peers.length));
+    const answers = await Promise.all(shares.map((share, i) => run(alone[i]!, share)));
+    return { ms: Math.max(...answers.map(({ ms }) => ms)), logits: answers.flatMap(({ logits }) => logits ?? []) };
+  };
+  return {
+    name,
+    batch: PEER_BATCH * peers.length,
+    least: peers.length,
+    tokens: (rows) => shared(rows, (one, share) => one.tokens!(share)),
+    texts: (pairs) => shared(pairs, (one, share) => one.texts!(share)),
+    close: async () => void (await Promise.all(alone.map((one) => one.close()))),
   };
 }
 

@@ -26,7 +26,7 @@ export function installTransformersJs(): string {
   });
   if (status !== 0) {
     rmSync(unfinished, { recursive: true });
-    throw new Missing(`npm install ${TRANSFORMERS_JS} failed: ${lastLine(stderr, 'npm error')}`);
+    throw new Missing(`npm install ${TRANSFORMERS_JS} failed: ${npmErrors(stderr)}`);
   }
   renameSync(unfinished, folder);
   return folder;
@@ -39,8 +39,10 @@ export function requirePython(python: string, modules: readonly string[]): void 
   if (status !== 0) throw new Missing(`${python} -c "import ${modules.join(', ')}" fails: ${lastLine(stderr)}`);
 }
 
-const lastLine = (text: string, start = ''): string =>
-  text
-    .trimEnd()
-    .split('\n')
-    .findLast((line) => line.startsWith(start)) ?? 'it did not say why';
+const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)!;
+
+/** The code and the sentence that npm begins with. */
+const npmErrors = (text: string): string =>
+  Array.from(text.matchAll(/^npm error (.*)/gm), ([, said]) => said)
+    .slice(0, 3)
+    .join('; ');

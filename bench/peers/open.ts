@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import { packageRoot } from '../../src/package.js';
-import { type Contender, PRECISIONS, errataEngine, errataHttp, peerContender } from './contenders.js';
+import { type Contender, PRECISIONS, errataEngine, errataHttp, peerContender, sharedContender } from './contenders.js';
 import { onnxFolder, writeStandIn } from './hf-folder.js';
 import { Missing, installTransformersJs, requirePython } from './install.js';
 import { Peer } from './peer.js';
@@ -22,35 +22,46 @@ export interface Field {
   readonly onnx: 'exported by PyTorch' | 'stand-in';
 }
 
-const THREADS = String(os.availableParallelism());
+const CORES = os.availableParallelism();
+const MODELS = ['fp32', 'q8'] as const;
 const script = (name: string): string => path.join(packageRoot, 'bench', 'peers', name);
 const TORCH = ['torch', 'transformers', 'peft'];
 
 export async function openField(checkpoint: Checkpoint, folder: string, python: string): Promise<Field> {
   const guests = new Guests();
-  const onnx = await guests.onnxFiles(checkpoint, folder, python);
-  const javascript = await guests.admit('transformers.js', () => {
-    const installed = installTransformersJs();
-    const program = fileURLToPath(new URL('./transformers-js.js', import.meta.url));
-    return Peer.start(process.execPath, [program, installed, onnx.folder, THREADS]);
-  });
+  const { kind: onnx, folder: files } = await guests.onnxFiles(checkpoint, folder, python);
   const torch = await guests.admit('PyTorch', () => {
     requirePython(python, TORCH);
-    return Peer.start(python, [script('pytorch_peer.py'), folder, THREADS]);
+    return Peer.start(python, [script('pytorch_peer.py'), folder, String(CORES)]);
   });
   const runtime = await guests.admit("Python's onnxruntime", () => {
     requirePython(python, ['numpy', 'onnxruntime']);
-    return Peer.start(python, [script('onnxruntime_peer.py'), onnx.folder, THREADS]);
+    return Peer.start(python, [script('onnxruntime_peer.py'), files, String(CORES)]);
   });
   const peers = [
     ...(torch ? [peerContender('PyTorch fp32', torch, 'fp32', true)] : []),
-    ...(['fp32', 'q8'] as const).flatMap((model) => [
-      ...(javascript ? [peerContender(`transformers.js ${model}`, javascript, model, true)] : []),
-      ...(runtime ? [peerContender(`Python's onnxruntime ${model}`, runtime, model, false)] : []),
-    ]),
+    ...(await transformersJs(guests, files)),
+    ...(runtime ? MODELS.map((m) => peerContender(`Python's onnxruntime ${m}`, runtime, m, false)) : []),
   ];
   const { versions, skipped } = guests;
-  return { errata: await errata(checkpoint, folder), peers, trainer: torch, versions, skipped, onnx: onnx.kind };
+  return { errata: await errata(checkpoint, folder), peers, trainer: torch, versions, skipped, onnx };
+}
+
+/** One process with all cores, as it is usually run, and for throughput one for each core. */
+async function transformersJs(guests: Guests, files: string): Promise<Contender[]> {
+  const program = fileURLToPath(new URL('./transformers-js.js', import.meta.url));
+  const start = (threads: number) =>
+    guests.admit('transformers.js', async () =>
+      Peer.start(process.execPath, [program, installTransformersJs(), files, String(threads)]),
+    );
+  const wide = await start(CORES);
+  if (!wide) return [];
+  const narrow: Peer[] = [];
+  while (CORES > 1 && narrow.length < CORES) narrow.push((await start(1))!);
+  return MODELS.flatMap((model) => [
+    peerContender(`transformers.js ${model}`, wide, model, true),
+    ...(narrow.length > 0 ? [sharedContender(`transformers.js ${model}, a process a core`, narrow, model)] : []),
+  ]);
 }
 
 async function errata(checkpoint: Checkpoint, folder: string): Promise<Contender[]> {

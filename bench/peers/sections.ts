@@ -29,8 +29,8 @@ export async function shapeTimes(contenders: readonly Contender[], vocabulary: n
 /** One pair of texts of 64 tokens at a time, another one in every round. */
 export function pairTimes(contenders: readonly Contender[], rounds: number): Promise<Times> {
   let seed = 0;
-  const works = contenders.flatMap(({ name, texts }) => {
-    if (!texts) return [];
+  const works = contenders.flatMap(({ name, texts, least }) => {
+    if (!texts || least > 1) return [];
     const work: Work = async () => {
       const { premise, nli_hypothesis: hypothesis } = pairOf(64, ++seed);
       return (await texts([{ premise, hypothesis }])).ms;
@@ -44,17 +44,17 @@ export function pairTimes(contenders: readonly Contender[], rounds: number): Pro
 export const mixedTokenTimes = (contenders: readonly Contender[], rows: Rows, rounds: number): Promise<Times> =>
   interleaved(tokenWorks(contenders, rows), rounds, 1);
 
-/** The same from texts. */
+/** The same from texts, by contenders that are warm. */
 export function mixedTextTimes(contenders: readonly Contender[], pairs: readonly PairTexts[], rounds: number) {
   const works = contenders.flatMap(({ name, batch, texts }) =>
     texts ? [[name, () => sum(chunks(pairs, batch), texts)] as const] : [],
   );
-  return interleaved(Object.fromEntries(works), rounds, 1);
+  return interleaved(Object.fromEntries(works), rounds, 0);
 }
 
 function tokenWorks(contenders: readonly Contender[], rows: Rows): Record<string, Work> {
-  const works = contenders.flatMap(({ name, batch, tokens }) =>
-    tokens ? [[name, () => sum(chunks(rows, batch), tokens)] as const] : [],
+  const works = contenders.flatMap(({ name, batch, least, tokens }) =>
+    tokens && rows.length >= least ? [[name, () => sum(chunks(rows, batch), tokens)] as const] : [],
   );
   return Object.fromEntries(works);
 }

@@ -10,7 +10,7 @@ import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js
 import { openEngine } from '../src/engine/engine.js';
 import { packageRoot } from '../src/package.js';
 import { openText } from '../src/text/text.js';
-import { tokenizerOf } from './peers/contenders.js';
+import { idsOf, tokenizerOf } from './peers/contenders.js';
 import { SETTLE_MS, timesFaster } from './peers/interleave.js';
 import { randomAdapterTensors } from './support/adapters.js';
 import { benchCheckpoint } from './support/checkpoint.js';
@@ -38,6 +38,8 @@ type Works = Readonly<Record<string, () => Promise<unknown>>>;
 interface Opened {
   readonly works: Works;
   close(): Promise<unknown>;
+  /** Of a round, where that is counted. */
+  tokens?(): number;
 }
 
 async function inference(checkpoint: Checkpoint): Promise<Opened> {
@@ -66,10 +68,15 @@ async function training(checkpoint: Checkpoint): Promise<Opened> {
 async function tokenizer({ directory }: Checkpoint): Promise<Opened> {
   const text = await openText(tokenizerOf(directory));
   const pairs = readPairs(SETS.reviewed);
-  let at = 0;
-  const work = (): Promise<unknown> => text.encode(pairs.slice(at, (at += TEXT_PAIRS)));
-  return { works: { [`tokenizer, ${TEXT_PAIRS} real pairs`]: work }, close: () => text.close() };
+  let [at, tokens] = [0, 0];
+  const work = async (): Promise<void> => {
+    const rows = await idsOf(text, pairs.slice(at, (at += TEXT_PAIRS)));
+    tokens += rows.reduce((sum, { length }) => sum + length, 0);
+  };
+  return { works: { [TOKENIZER]: work }, close: () => text.close(), tokens: () => tokens / (ROUNDS + WARM_UP) };
 }
+
+const TOKENIZER = `tokenizer, ${TEXT_PAIRS} real pairs`;
 
 async function http({ directory }: Checkpoint): Promise<Opened> {
   const server = await startServer({ ERRATA_MODEL: directory, ERRATA_RECORD: 'off' });
@@ -106,7 +113,7 @@ async function msOf(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - started;
 }
 
-function reportOf(found: Readonly<Record<string, Measured>>): object {
+function reportOf(found: Readonly<Record<string, Measured>>, tokens: number): object {
   const of = <T>(figure: (work: Measured) => T): Record<string, T> =>
     Object.fromEntries(Object.entries(found).map(([name, work]) => [name, figure(work)]));
   return {
@@ -117,6 +124,7 @@ function reportOf(found: Readonly<Record<string, Measured>>): object {
     times_the_gemm: of(({ gemm, own }) => timesFaster(gemm, own)),
     best_by_best: of(({ gemm, own }) => rounded(quantile(own, LOW) / quantile(gemm, LOW), 2)),
     median_ms: of(({ own }) => rounded(median(own), 2)),
+    tokenizer_tokens_per_second: rounded((1000 * tokens) / median(found[TOKENIZER]!.own), 0),
   };
 }
 
@@ -125,4 +133,5 @@ const opened: Opened[] = [];
 for (const open of [inference, training, tokenizer, http]) opened.push(await open(checkpoint));
 const figures = await measure(Object.assign({}, ...opened.map(({ works }) => works)) as Works);
 await Promise.all(opened.map(({ close }) => close()));
-console.log(JSON.stringify(reportOf(figures)));
+const tokens = opened.reduce((sum, one) => sum + (one.tokens?.() ?? 0), 0);
+console.log(JSON.stringify(reportOf(figures, tokens)));

@@ -69,10 +69,11 @@ async function sum<T>(batches: readonly T[], run: (batch: T) => Promise<{ ms: nu
 /** Largest difference of a logit from the first contender's, for sequences that all have tokenised alike. */
 export async function differences(contenders: readonly Contender[], vocabulary: number) {
   const batch = [12, 40, 64].map((tokens) => randomIds(tokens, vocabulary));
-  const logits: [string, number[]][] = [];
-  for (const { name, tokens } of contenders) if (tokens) logits.push([name, (await tokens(batch)).logits!.flat()]);
-  const [[, first] = ['', []], ...others] = logits as [[string, number[]], ...[string, number[]][]];
-  return Object.fromEntries(
-    others.map(([name, theirs]) => [name, Math.max(...theirs.map((x, i) => Math.abs(x - first[i]!)))]),
-  );
+  const found = new Map<string, readonly number[]>();
+  for (const { name, tokens } of contenders) if (tokens) found.set(name, (await tokens(batch)).logits!.flat());
+  const [reference = []] = found.values();
+  return Object.fromEntries([...found].slice(1).map(([name, logits]) => [name, difference(logits, reference)]));
 }
+
+const difference = (a: readonly number[], b: readonly number[]): number =>
+  Math.max(...a.map((x, i) => Math.abs(x - b[i]!)));

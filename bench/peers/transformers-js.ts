@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   }
 }
 
-const say = (answer: object): void => void process.stdout.write(`${JSON.stringify(answer)}\n`);
+const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
 interface Tools {
   readonly library: Transformers;

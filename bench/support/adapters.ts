@@ -8,10 +8,8 @@ const RANK = 8;
 const DEVIATION = 0.02;
 
 export function randomAdapterTensors({ layers, hiddenSize, id2label }: DebertaConfig): AdapterTensors {
-  const lora = (linear: LoraTensors['linear']): LoraTensors => {
-    const [a, b] = [random(RANK * hiddenSize), random(hiddenSize * RANK)];
-    return { linear, rank: RANK, scale: 2, a: a!, b: b! };
-  };
+  const side = (): Float32Array => random(RANK * hiddenSize);
+  const lora = (linear: LoraTensors['linear']): LoraTensors => ({ linear, rank: RANK, scale: 2, a: side(), b: side() });
   const modules = Array.from({ length: layers }, (_, layer) =>
     LINEARS.map((linear) => [layerModule(layer, linear), lora(linear)] as const),
   ).flat();

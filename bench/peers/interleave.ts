@@ -8,16 +8,24 @@ export const SETTLE_MS = 40;
 /** Milliseconds of one run. */
 export type Work = () => Promise<number>;
 
-/** Each work once a round, A B C A B C, so that drift of the machine hits all alike; the milliseconds of each by its name. */
+interface Turns {
+  /** Rounds that are not counted. */
+  readonly warmUp?: number;
+  /** Runs of every turn that are not counted: a short work finds the caches full of the one before. */
+  readonly again?: number;
+}
+
+/** Each work in turn, A B C A B C, so that drift of the machine hits all alike; the milliseconds of each by its name. */
 export async function interleaved(
   works: Readonly<Record<string, Work>>,
   rounds: number,
-  warmUp = 2,
+  { warmUp = 2, again = 0 }: Turns = {},
 ): Promise<Record<string, number[]>> {
   const times: Record<string, number[]> = {};
   for (let round = -warmUp; round < rounds; round++) {
     for (const [name, work] of Object.entries(works)) {
       await pause(SETTLE_MS);
+      for (let run = 0; run < again; run++) await work();
       const ms = await work();
       if (round >= 0) (times[name] ??= []).push(ms);
     }

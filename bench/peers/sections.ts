@@ -21,7 +21,9 @@ export async function shapeTimes(contenders: readonly Contender[], vocabulary: n
   const times: Record<string, Times> = {};
   for (const [rows, tokens] of SHAPES) {
     const batch = Array.from({ length: rows }, () => randomIds(tokens, vocabulary));
-    times[`${rows}x${tokens}`] = await interleaved(tokenWorks(contenders, batch), rounds);
+    times[`${rows}x${tokens}`] = await interleaved(tokenWorks(contenders, batch), rounds, {
+      again: rows === 1 ? 2 : 0,
+    });
   }
   return times;
 }
@@ -37,19 +39,19 @@ export function pairTimes(contenders: readonly Contender[], rounds: number): Pro
     };
     return [[name, work] as const];
   });
-  return interleaved(Object.fromEntries(works), rounds);
+  return interleaved(Object.fromEntries(works), rounds, { again: 2 });
 }
 
 /** All of `rows`, each contender in batches as large as it is given them. */
 export const mixedTokenTimes = (contenders: readonly Contender[], rows: Rows, rounds: number): Promise<Times> =>
-  interleaved(tokenWorks(contenders, rows), rounds, 1);
+  interleaved(tokenWorks(contenders, rows), rounds, { warmUp: 1 });
 
 /** The same from texts, by contenders that are warm. */
 export function mixedTextTimes(contenders: readonly Contender[], pairs: readonly PairTexts[], rounds: number) {
   const works = contenders.flatMap(({ name, batch, texts }) =>
     texts ? [[name, () => sum(chunks(pairs, batch), texts)] as const] : [],
   );
-  return interleaved(Object.fromEntries(works), rounds, 0);
+  return interleaved(Object.fromEntries(works), rounds, { warmUp: 0 });
 }
 
 function tokenWorks(contenders: readonly Contender[], rows: Rows): Record<string, Work> {

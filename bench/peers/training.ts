@@ -66,7 +66,7 @@ async function wholeRunSeconds({ config }: Checkpoint, steps: Steps, trainer: Pe
   const sampled: Record<string, number[]> = {};
   for (let step = 0; step < SAMPLED_STEPS; step++) {
     const [mine, theirs] = [ours[step]!, unsorted[step]!].map((rows) => rows.map((row) => examples[row]!));
-    const times = await interleaved(worksOf(steps, trainer, mine!, theirs!), 1, step === 0 ? 1 : 0);
+    const times = await interleaved(worksOf(steps, trainer, mine!, theirs!), 1, { warmUp: step === 0 ? 1 : 0 });
     for (const [name, [ms]] of Object.entries(times)) (sampled[name] ??= []).push(ms!);
   }
   const all = EPOCHS * batchesPerEpoch(CORRECTIONS, plan);

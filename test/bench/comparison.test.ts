@@ -9,9 +9,13 @@ import { curve, curveTable } from '../../bench/scaling/curve.js';
 t.test('works take turns, and what they took in the warm-up is not counted', async (t) => {
   const order: string[] = [];
   const work = (name: string) => async (): Promise<number> => order.push(name);
-  const times = await interleaved({ a: work('a'), b: work('b') }, 2, 1);
+  const times = await interleaved({ a: work('a'), b: work('b') }, 2, { warmUp: 1 });
   t.strictSame(order, ['a', 'b', 'a', 'b', 'a', 'b']);
   t.strictSame(times, { a: [3, 5], b: [4, 6] });
+  order.length = 0;
+  const again = await interleaved({ a: work('a'), b: work('b') }, 1, { warmUp: 0, again: 1 });
+  t.strictSame(order, ['a', 'a', 'b', 'b'], 'a turn of several runs');
+  t.strictSame(again, { a: [2], b: [4] }, 'the last of which counts');
 });
 
 t.test('a ratio is the median of the ratios of single rounds, not that of two medians', async (t) => {

@@ -18,7 +18,7 @@ const { values } = parseArgs({
 });
 
 const checkpoint = await openCheckpoint(await benchCheckpoint());
-const TABLE_SIZES = [10_000, 100_000, ...(values.million ? [1_000_000] : [])];
+const TABLE_SIZES = [1000, 10_000, 100_000, ...(values.million ? [1_000_000] : [])];
 const CURVES: Readonly<Record<string, () => Promise<Curve>>> = {
   rows: () => againstRows(checkpoint),
   tokens: () => againstTokens(checkpoint),
@@ -34,7 +34,10 @@ if (unknown.length > 0)
   throw new Error(`no such curve: ${unknown.join(', ')}; there are ${Object.keys(CURVES).join(', ')}`);
 
 const curves: Record<string, Curve> = {};
-for (const name of names) curves[name] = await CURVES[name]!();
+for (const name of names) {
+  console.error(`measuring against ${name}`);
+  curves[name] = await CURVES[name]!();
+}
 const report = { machine: { ...machine(), gemm_fp32_gflops: rounded(await gemmPeak(), 0) }, curves };
 const tables = Object.entries(curves).map(([name, found]) => `${name}\n\n${curveTable(found)}`);
 console.log(values.json ? JSON.stringify(report) : tables.join('\n\n'));

@@ -6,44 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { LABELS } from '../src/labels.js';
+import { correctionLines } from './support/correction-lines.js';
 import { startServer } from './support/server.js';
 
 const { values } = parseArgs({ options: { rows: { type: 'string', default: '100000' } } });
 const ROWS = Number(values.rows);
-const WORDS = Array.from({ length: 3000 }, (_, at) => `w${(at * 7919).toString(36)}`);
 const PROBE_MS = 10;
-
-/** A known generator (mulberry32): the same rows every time. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Premises of 20 to 200 words, about five rows of a page, one row in ten nearly another's text. */
-function* lines(): Generator<string> {
-  const random = seeded(1);
-  const text = (words: number) =>
-    Array.from({ length: words }, () => WORDS[Math.floor(random() ** 2 * 3000)]).join(' ');
-  let last = '';
-  for (let row = 0; row < ROWS; row++) {
-    const premise: string = last !== '' && random() < 0.1 ? `${last} again` : text(20 + Math.floor(random() * 180));
-    last = premise;
-    const [original_label, correct_label] = [LABELS[row % 3], LABELS[Math.floor(random() * 3)]];
-    const said = {
-      original_label,
-      original_confidence: 0.7 + 0.3 * random(),
-      correct_label,
-      page_id: `page-${Math.floor(random() * (ROWS / 5))}`,
-    };
-    yield `${JSON.stringify({ premise, nli_hypothesis: `${row} ${text(12)}`, ...said, external_id: `bench:${row}` })}\n`;
-  }
-}
 
 /** Runs `action` beside probes; the slowest of them tells how long other requests may have waited. */
 async function probed<T>(url: string, action: () => Promise<T>) {
@@ -67,7 +35,7 @@ async function probed<T>(url: string, action: () => Promise<T>) {
 }
 
 const send = async (url: string): Promise<unknown> => {
-  const body = Readable.toWeb(Readable.from(lines(), { objectMode: false, highWaterMark: 2 ** 16 }));
+  const body = Readable.toWeb(Readable.from(correctionLines(ROWS), { objectMode: false, highWaterMark: 2 ** 16 }));
   const headers = { 'content-type': 'application/x-ndjson' };
   return (await fetch(`${url}/corrections/import`, { method: 'POST', headers, body, duplex: 'half' } as object)).json();
 };

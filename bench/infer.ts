@@ -3,7 +3,6 @@
  * transformers.js took on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
  */
 import { readFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import autocannon from 'autocannon';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
@@ -11,6 +10,7 @@ import { type Engine, type EngineOptions, openEngine } from '../src/engine/engin
 import { packageRoot } from '../src/package.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
+import { machine } from './support/machine.js';
 import { idsOf, pairOf } from './support/pairs.js';
 import { treeMemory } from './support/process-tree.js';
 import { type BenchServer, judge, startServer } from './support/server.js';
@@ -41,15 +41,14 @@ async function main(): Promise<void> {
   const http = await httpFigures(folder);
   peaks.push(await gemmPeak());
   const peak = Math.max(...peaks);
-  const beside_peers = besidePeers({ float32: engine.ms, int8: int8.ms }, peak);
-  const report = { machine: machine(peak), engine, int8, beside_peers, http };
+  const report = {
+    machine: { ...machine(), gemm_fp32_gflops: rounded(peak) },
+    engine,
+    int8,
+    beside_peers: besidePeers({ float32: engine.ms, int8: int8.ms }, peak),
+    http,
+  };
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
-}
-
-function machine(peak: number): object {
-  const date = new Date().toISOString().slice(0, 10);
-  const cores = os.availableParallelism();
-  return { cpu: os.cpus()[0]?.model, cores, node: process.version, date, gemm_fp32_gflops: rounded(peak) };
 }
 
 /** A request of B rows alone on the engine: lone small ones take the wide session, others spread over the children. */

@@ -56,15 +56,22 @@ const hex = (digest: Uint8Array) => Buffer.from(digest).toString('hex');
 /** Stores each text unless it is there; text → its id. */
 async function internTexts(db: Kysely<Schema>, texts: readonly string[]): Promise<Map<string, number>> {
   const rows = texts.map((text) => ({ text, sha256: createHash('sha256').update(text).digest() }));
-  const sought = rows.map(({ sha256 }) => sha256);
-  await db
+  const added = await db
     .insertInto('texts')
     .values(rows)
     .onConflict((conflict) => conflict.column('sha256').doNothing())
+    .returning(['id', 'sha256'])
     .execute();
-  const found = await db.selectFrom('texts').select(['id', 'sha256']).where('sha256', 'in', sought).execute();
-  const ids = new Map(found.map(({ id, sha256 }) => [hex(sha256), id]));
+  const ids = new Map(added.map(({ id, sha256 }) => [hex(sha256), id]));
+  const old = rows.map(({ sha256 }) => sha256).filter((sha256) => !ids.has(hex(sha256)));
+  for (const { id, sha256 } of await knownTexts(db, old)) ids.set(hex(sha256), id);
   return new Map(rows.map(({ text, sha256 }) => [text, idIn(ids, hex(sha256))]));
+}
+
+/** Most texts are new: then nothing is asked. */
+async function knownTexts(db: Kysely<Schema>, sought: readonly Buffer[]): Promise<{ id: number; sha256: Uint8Array }[]> {
+  if (sought.length === 0) return [];
+  return await db.selectFrom('texts').select(['id', 'sha256']).where('sha256', 'in', sought).execute();
 }
 
 function idIn(ids: ReadonlyMap<string, number>, key: string): number {

@@ -35,6 +35,8 @@ export interface Setup {
   readonly webhooks?: Dependencies['webhooks'];
   readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
+  /** The most that is taken of its server's answer. */
+  readonly embedBytes?: number;
   readonly options?: AppOptions;
   /** Who gets in; by default everybody. */
   readonly access?: Dependencies['access'];
@@ -54,7 +56,9 @@ export async function serve(t: { teardown(end: () => Promise<unknown>): void }, 
   const engine = engineStandIn(setup.engine);
   const rows: NewPrediction[] = [];
   const listed: PredictionFilters[] = [];
-  const embedding = setup.embedUrl === undefined ? null : createEmbedding({ url: setup.embedUrl, timeoutMs: 500 });
+  const { embedUrl, embedBytes = 1_000_000 } = setup;
+  const embedding =
+    embedUrl === undefined ? null : createEmbedding({ url: embedUrl, timeoutMs: 500, maxBytes: embedBytes });
   const app = await buildApp(dependencies(setup, { engine, rows, listed, embedding }), setup.options);
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {

@@ -10,10 +10,11 @@ import { type Engine, type EngineOptions, openEngine } from '../src/engine/engin
 import { packageRoot } from '../src/package.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
+import { loneClient } from './support/lone-client.js';
 import { machine } from './support/machine.js';
 import { idsOf, pairOf } from './support/pairs.js';
 import { treeMemory } from './support/process-tree.js';
-import { type BenchServer, judge, startServer } from './support/server.js';
+import { type BenchServer, startServer } from './support/server.js';
 import { median, rounded, timed } from './support/statistics.js';
 
 const SHAPES = [
@@ -103,7 +104,10 @@ async function httpFigures(folder: string) {
 
 async function loneMs({ url }: BenchServer): Promise<number> {
   let seed = 0;
-  return rounded(median(await timed(() => judge(url, [pairOf(PAIR_TOKENS, ++seed)]), 60, 10)), 2);
+  const client = loneClient(url);
+  const times = await timed(() => client.judge([pairOf(PAIR_TOKENS, ++seed)]), 60, 10);
+  client.close();
+  return rounded(median(times), 2);
 }
 
 async function underLoad({ url, pid }: BenchServer, clients: number): Promise<object> {

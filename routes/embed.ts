@@ -12,7 +12,7 @@ export interface EmbedOptions {
   readonly embedding: Pick<Embedding, 'embed'> | null;
 }
 
-/** Streamed, whatever its status: so for nobody's reply type. */
+/** Passed on as bytes, whatever its status: so for nobody's reply type. */
 const answers: Record<number, unknown> = {
   200: { description: 'What that server answered.', content: { 'application/json': { schema: Ref(EmbedResponse) } } },
 };
@@ -40,7 +40,7 @@ export const embed: FastifyPluginAsyncTypebox<EmbedOptions> = async (app, { embe
       const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
       const type = request.headers['content-type'] ?? 'application/json';
       const answer = await embedding.embed(body, type, clientSignal(reply));
-      return reply.code(answer.status).type(answer.contentType).send(answer.body);
+      return reply.code(answer.status).type('application/json').send(answer.body);
     },
   );
 };

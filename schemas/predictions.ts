@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../src/limits.js';
-import { Adapter, closed, Id, LabelSchema, LabelWord, Nullable, Ref, Scores, Text } from './common.js';
+import { Adapter, closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Scores, Text } from './common.js';
 
 export const Prediction = Type.Object(
   {
@@ -51,7 +50,7 @@ export const PredictionQuery = Type.Object(
         description: '`wanted`: those a correction teaches most, low margin first; `random`: a uniform draw.',
       }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

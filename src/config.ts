@@ -169,7 +169,8 @@ export const SETTINGS = {
     name: 'ERRATA_BATCH_TOKENS',
     read: orAuto(integer(64, 10_000_000)),
     fallback: 'auto',
-    help: 'padded tokens of one batch; auto measures at start what takes a second at most',
+    told: 'auto: 1024',
+    help: 'padded tokens of one batch at most; less where a child, as measured at its start, needs more than a second for them',
     example: '4096',
   },
   batchAgeMs: {

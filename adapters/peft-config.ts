@@ -145,8 +145,11 @@ function pattern(json: Json, key: string, check: (value: unknown, key: string) =
   if (!(value instanceof Map)) throw fail(`${key} is ${shown(value)}; an object is needed`);
   const expression = [...value.keys()].find((module) => !/^[\w.]+$/.test(String(module)));
   if (expression !== undefined) throw fail(`${key} has ${shown(expression)}; only names of modules are supported`);
-  return new Map([...value].map(([module, n]) => [String(module), check(n, `${key}.${String(module)}`)]));
+  return new Map([...value].map(([module, n]) => [String(module), check(n, `${key}.${shortened(String(module))}`)]));
 }
+
+/** A message names the key; a stranger's can have kilobytes. */
+const shortened = (module: string): string => (module.length > 200 ? `${module.slice(0, 200)}…` : module);
 
 const isNamed = (module: string, key: string): boolean => module === key || module.endsWith(`.${key}`);
 

@@ -6,16 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { parseArgs } from 'node:util';
-import { reviewLines } from './support/review-lines.js';
+import { correctionLines } from './support/correction-lines.js';
 import { startServer } from './support/server.js';
 
 const { values } = parseArgs({ options: { rows: { type: 'string', default: '100000' } } });
 const ROWS = Number(values.rows);
 const PROBE_MS = 10;
-
-function* lines(): Generator<string> {
-  for (const line of reviewLines(ROWS)) yield `${JSON.stringify(line)}\n`;
-}
 
 /** Runs `action` beside probes; the slowest of them tells how long other requests may have waited. */
 async function probed<T>(url: string, action: () => Promise<T>) {
@@ -39,7 +35,7 @@ async function probed<T>(url: string, action: () => Promise<T>) {
 }
 
 const send = async (url: string): Promise<unknown> => {
-  const body = Readable.toWeb(Readable.from(lines(), { objectMode: false, highWaterMark: 2 ** 16 }));
+  const body = Readable.toWeb(Readable.from(correctionLines(ROWS), { objectMode: false, highWaterMark: 2 ** 16 }));
   const headers = { 'content-type': 'application/x-ndjson' };
   return (await fetch(`${url}/corrections/import`, { method: 'POST', headers, body, duplex: 'half' } as object)).json();
 };

@@ -54,6 +54,7 @@ function makePrediction(): NewPrediction {
     model_digest: 'a'.repeat(64),
     adapter: made % 3 === 0 ? null : { id: 'adapter-1', version: 'v1', digest: 'b'.repeat(64) },
     latency_ms: 12.5,
+    key_id: null,
     created_at: new Date(START + made).toISOString(),
   };
 }

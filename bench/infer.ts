@@ -3,7 +3,6 @@
  * transformers.js took on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
  */
 import { readFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import autocannon from 'autocannon';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
@@ -11,9 +10,11 @@ import { type Engine, type EngineOptions, openEngine } from '../src/engine/engin
 import { packageRoot } from '../src/package.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
+import { loneClient } from './support/lone-client.js';
+import { machine } from './support/machine.js';
 import { idsOf, pairOf } from './support/pairs.js';
 import { treeMemory } from './support/process-tree.js';
-import { type BenchServer, judge, startServer } from './support/server.js';
+import { type BenchServer, startServer } from './support/server.js';
 import { median, rounded, timed } from './support/statistics.js';
 
 const SHAPES = [
@@ -37,17 +38,18 @@ async function main(): Promise<void> {
   const checkpoint = await openCheckpoint(folder);
   const peaks = [await gemmPeak()];
   const engine = await engineFigures(checkpoint, {});
+  const int8 = await engineFigures(checkpoint, { precision: 'int8' });
   const http = await httpFigures(folder);
   peaks.push(await gemmPeak());
   const peak = Math.max(...peaks);
-  const report = { machine: machine(peak), engine, beside_peers: besidePeers(engine.ms, peak), http };
+  const report = {
+    machine: { ...machine(), gemm_fp32_gflops: rounded(peak) },
+    engine,
+    int8,
+    beside_peers: besidePeers({ float32: engine.ms, int8: int8.ms }, peak),
+    http,
+  };
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
-}
-
-function machine(peak: number): object {
-  const date = new Date().toISOString().slice(0, 10);
-  const cores = os.availableParallelism();
-  return { cpu: os.cpus()[0]?.model, cores, node: process.version, date, gemm_fp32_gflops: rounded(peak) };
 }
 
 /** A request of B rows alone on the engine: lone small ones take the wide session, others spread over the children. */
@@ -102,7 +104,10 @@ async function httpFigures(folder: string) {
 
 async function loneMs({ url }: BenchServer): Promise<number> {
   let seed = 0;
-  return rounded(median(await timed(() => judge(url, [pairOf(PAIR_TOKENS, ++seed)]), 60, 10)), 2);
+  const client = loneClient(url);
+  const times = await timed(() => client.judge([pairOf(PAIR_TOKENS, ++seed)]), 60, 10);
+  client.close();
+  return rounded(median(times), 2);
 }
 
 async function underLoad({ url, pid }: BenchServer, clients: number): Promise<object> {
@@ -132,21 +137,27 @@ async function underLoad({ url, pid }: BenchServer, clients: number): Promise<ob
 interface Peers {
   readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads_best_seen: number };
   readonly 'pytorch_2.13_transformers_5.18': { readonly inference: Rows };
-  readonly 'transformers_js_4.3': { readonly fp32: Rows };
+  readonly 'transformers_js_4.3': { readonly fp32: Rows; readonly q8: Rows };
 }
 
 /** How many times faster; the peers' milliseconds are scaled by the two machines' peaks, each the best that was seen. */
-function besidePeers(ms: Rows, peak: number): object {
+function besidePeers(ms: { readonly float32: Rows; readonly int8: Rows }, peak: number): object {
   const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
   const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads_best_seen / peak;
-  const ratios = (theirs: Rows): Rows =>
+  const ratios = (ours: Rows, theirs: Rows): Rows =>
     Object.fromEntries(
-      Object.entries(theirs).flatMap(([shape, t]) => (ms[shape] ? [[shape, rounded((t * scale) / ms[shape], 2)]] : [])),
+      Object.entries(theirs).flatMap(([shape, t]) =>
+        ours[shape] ? [[shape, rounded((t * scale) / ours[shape], 2)]] : [],
+      ),
     );
+  const { inference: pytorch } = peers['pytorch_2.13_transformers_5.18'];
+  const { fp32, q8 } = peers['transformers_js_4.3'];
   return {
     scaled_by: rounded(scale, 3),
-    times_faster_than_pytorch: ratios(peers['pytorch_2.13_transformers_5.18'].inference),
-    times_faster_than_transformers_js: ratios(peers['transformers_js_4.3'].fp32),
+    times_faster_than_pytorch: ratios(ms.float32, pytorch),
+    times_faster_than_transformers_js: ratios(ms.float32, fp32),
+    int8_times_faster_than_pytorch: ratios(ms.int8, pytorch),
+    int8_times_faster_than_transformers_js_q8: ratios(ms.int8, q8),
   };
 }
 

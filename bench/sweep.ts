@@ -1,5 +1,5 @@
 /**
- * `node dist/bench/sweep.js [--json] [--learning-rate 1e-3,3e-3] [--epochs 3,6] [--batch 8] [--replay confirmations]
+ * `node dist/bench/sweep.js [--json] [--learning-rate 1e-3,3e-3] [--epochs 3,6] [--batch 8] [--replay confirmations] [--precision float32,int8]
  * [--seeds 3] [--pages 100]`: what each combination learns from the shipped pages, measured on pages it never saw and on
  * everyday sentences. The tables of docs/learning.md.
  */
@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { type Engine, openEngine } from '../src/engine/engine.js';
 import { packageRoot } from '../src/package.js';
-import { RECIPE_DEFAULTS } from '../src/recipe.js';
+import { RECIPE_DEFAULTS, TRAINING_PRECISIONS, type TrainingPrecision } from '../src/recipe.js';
 import { openText } from '../src/text/text.js';
 import type { AdapterTensors } from '../src/graph/adapter-feeds.js';
 import { type Job, startTraining, type TrainingRows } from '../src/training/supervisor.js';
@@ -25,6 +25,7 @@ interface Combination {
   readonly epochs: number;
   readonly batch_size: number;
   readonly replay: string;
+  readonly precision: TrainingPrecision;
 }
 
 /** Shares of right answers on pages and sentences that were not learnt from. */
@@ -49,6 +50,7 @@ const { values } = parseArgs({
     'learning-rate': { type: 'string', default: '1e-3,3e-3,6e-3' },
     epochs: { type: 'string', default: '3,6' },
     batch: { type: 'string', default: '8' },
+    precision: { type: 'string', default: RECIPE_DEFAULTS.precision },
     replay: { type: 'string', default: 'none,confirmations' },
     seeds: { type: 'string', default: '3' },
     pages: { type: 'string', default: '100' },
@@ -79,11 +81,18 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const numbers = (list: string): number[] => list.split(',').map(Number);
 
+const precisions = (list: string): TrainingPrecision[] =>
+  TRAINING_PRECISIONS.filter((precision) => list.split(',').includes(precision));
+
 function combinations(): Combination[] {
   return numbers(values['learning-rate']).flatMap((learning_rate) =>
     numbers(values.epochs).flatMap((epochs) =>
       numbers(values.batch).flatMap((batch_size) =>
-        values.replay.split(',').map((replay) => ({ learning_rate, epochs, batch_size, replay })),
+        values.replay
+          .split(',')
+          .flatMap((replay) =>
+            precisions(values.precision).map((precision) => ({ learning_rate, epochs, batch_size, replay, precision })),
+          ),
       ),
     ),
   );
@@ -182,11 +191,11 @@ function table(before: Outcome, rows: readonly (Combination & Summary)[]): strin
   const cell = ({ mean: value, standard_error }: Summary['pages']): string => `${value} ± ${standard_error}`;
   const base = Object.values(before).map((share: number) => String(rounded(100 * share)));
   return [
-    '| lr | epochs | batch | replay | corrections | confirmations | held-out pages | everyday |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
-    `| base model | | | | ${base.join(' | ')} |`,
+    '| lr | epochs | batch | replay | precision | corrections | confirmations | held-out pages | everyday |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    `| base model | | | | | ${base.join(' | ')} |`,
     ...rows.map((row) => {
-      const what = [row.learning_rate, row.epochs, row.batch_size, row.replay].join(' | ');
+      const what = [row.learning_rate, row.epochs, row.batch_size, row.replay, row.precision].join(' | ');
       return `| ${what} | ${[row.corrections, row.confirmations, row.pages, row.everyday].map(cell).join(' | ')} |`;
     }),
   ].join('\n');

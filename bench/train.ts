@@ -9,17 +9,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Checkpoint, type DebertaConfig, openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { packageRoot } from '../src/package.js';
+import { TRAINING_PRECISIONS, type TrainingPrecision } from '../src/recipe.js';
 import { batchesPerEpoch, epochBatches } from '../src/training/batches.js';
-import { type GradientPool, openGradientPool } from '../src/training/gradient-pool.js';
-import { type Example, oneHot } from '../src/training/micro-batch.js';
-import { adamWState, adamWStep, clipNorm } from '../src/training/optimizer.js';
-import { initialParameters, lorasOf, parameterLayout } from '../src/training/parameters.js';
 import { inferenceBesideTraining } from './support/beside.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
-import { idsOf } from './support/pairs.js';
+import { machine } from './support/machine.js';
 import { peakMemory } from './support/process-tree.js';
 import { median, rounded, timed } from './support/statistics.js';
+import { type Processes, SEED, type Steps, openSteps, realisticLengths, trainingExamples } from './support/training.js';
 
 const SHAPES = [
   [8, 64],
@@ -30,11 +28,6 @@ const SHAPES = [
 const REPETITIONS = 9;
 const SAMPLED_STEPS = 30;
 const EPOCHS = 3;
-const LENGTH_DECILES = [22, 51, 58, 65, 72, 80, 87, 97, 109, 130, 250];
-const LINEARS = ['attention.self.query_proj', 'attention.self.value_proj'] as const;
-const SEED = 42;
-const RATE = 2e-4;
-const CLIP = 1;
 
 interface Figures {
   readonly ms: Rows;
@@ -52,64 +45,44 @@ async function main(): Promise<void> {
   const checkpoint = await openCheckpoint(folder);
   const cores = os.availableParallelism();
   const peaks = [await gemmPeak()];
-  const children = await measure(checkpoint, { children: cores, threads: 1 }, figures);
-  const wholeRun = await measure(checkpoint, { children: cores, threads: 1 }, wholeRuns);
-  peaks.push(await gemmPeak());
+  const by_precision: Partial<Record<TrainingPrecision, object>> = {};
+  for (const precision of TRAINING_PRECISIONS) {
+    const children = await measure(checkpoint, { children: cores, threads: 1, precision }, figures);
+    const whole_run = await measure(checkpoint, { children: cores, threads: 1, precision }, wholeRuns);
+    peaks.push(await gemmPeak());
+    by_precision[precision] = { ...children, whole_run, beside_peft: besidePeft(children.ms, Math.max(...peaks)) };
+  }
   const threads = await measure(checkpoint, { children: 1, threads: cores }, figures);
-  peaks.push(await gemmPeak());
-  const peak = Math.max(...peaks);
-  const beside = besidePeft(children.ms, peak);
-  const inference = await inferenceBesideTraining(folder);
-  print({ machine: machine(peak), children, threads, whole_run: wholeRun, beside_peft: beside, inference });
+  const upper = await measure(checkpoint, { children: cores, threads: 1, upperHalf: true }, figures);
+  print({
+    machine: { ...machine(), gemm_fp32_gflops: rounded(Math.max(...peaks)) },
+    by_precision,
+    threads,
+    upper_half_of_the_layers: upper,
+    inference: await inferenceBesideTraining(folder),
+  });
 }
 
 const print = (report: object): void =>
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 
-function machine(peak: number): object {
-  const date = new Date().toISOString().slice(0, 10);
-  const cores = os.availableParallelism();
-  return { cpu: os.cpus()[0]?.model, cores, node: process.version, date, gemm_fp32_gflops: rounded(peak) };
-}
-
-interface Processes {
-  readonly children: number;
-  readonly threads: number;
-}
-
-/** One optimizer step on `batch`: gradient, clipping, AdamW. */
-type Step = (batch: readonly Example[]) => Promise<void>;
-
 async function measure<T>(
-  { config, ...rest }: Checkpoint,
-  { children, threads }: Processes,
-  of: (step: Step, pool: GradientPool, config: DebertaConfig) => Promise<T>,
+  checkpoint: Checkpoint,
+  processes: Processes,
+  of: (steps: Steps, config: DebertaConfig) => Promise<T>,
 ): Promise<T> {
-  const plan = { rank: 8, scale: 2, modules: lorasOf(config, LINEARS) };
-  const options = { checkpoint: { config, ...rest }, plan, dropout: 0.1, seed: SEED, threads };
-  const pool = await openGradientPool(options, children);
-  const labels = config.id2label.length;
-  const head = { weight: new Float32Array(labels * config.hiddenSize), bias: new Float32Array(labels) };
-  const parameters = initialParameters(parameterLayout(config, plan), head, SEED);
-  const state = adamWState(parameters.length);
-  const step: Step = async (batch) => {
-    const { gradient } = await pool.gradient(parameters, batch, state.step);
-    clipNorm(gradient, CLIP);
-    adamWStep(parameters, gradient, state, RATE);
-  };
-  const result = await of(step, pool, config);
-  await pool.close();
+  const steps = await openSteps(checkpoint, processes);
+  const result = await of(steps, checkpoint.config);
+  await steps.close();
   return result;
 }
 
-async function figures(step: Step, { pids }: GradientPool, config: DebertaConfig): Promise<Figures> {
+async function figures({ step, pids }: Steps, config: DebertaConfig): Promise<Figures> {
   const ms: Record<string, number> = {};
   const memory: number[] = [];
   for (const [rows, tokens] of SHAPES) {
-    const batch = examplesOf(
-      Array.from({ length: rows }, () => tokens),
-      config,
-    );
+    const lengths = Array.from({ length: rows }, () => tokens);
+    const batch = trainingExamples(lengths, config);
     ms[`${rows}x${tokens}`] = rounded(median(await timed(() => step(batch), REPETITIONS)));
     memory.push(Math.max(...pids.map(peakMemory)));
   }
@@ -118,19 +91,13 @@ async function figures(step: Step, { pids }: GradientPool, config: DebertaConfig
 }
 
 /** Seconds of runs of 3 epochs in batches of 8, from the mean of a sample of their own batches. */
-async function wholeRuns(step: Step, _pool: GradientPool, config: DebertaConfig): Promise<object> {
+async function wholeRuns({ step }: Steps, config: DebertaConfig): Promise<object> {
   const seconds: Record<string, number> = {};
   const plan = { seed: SEED, batchSize: 8 };
   for (const corrections of [100, 1000, 10_000]) {
-    const rows = examplesOf(
-      Array.from({ length: corrections }, (_, i) => lengthOf((i + 0.5) / corrections)),
-      config,
-    );
-    const batches = epochBatches(
-      rows.map(({ ids }) => ids.length),
-      plan,
-      0,
-    ).slice(0, SAMPLED_STEPS);
+    const rows = trainingExamples(realisticLengths(corrections), config);
+    const lengths = rows.map(({ ids }) => ids.length);
+    const batches = epochBatches(lengths, plan, 0).slice(0, SAMPLED_STEPS);
     let next = 0;
     const times = await timed(
       () => step(batches[next++ % batches.length]!.map((row) => rows[row]!)),
@@ -142,16 +109,6 @@ async function wholeRuns(step: Step, _pool: GradientPool, config: DebertaConfig)
   }
   return { epochs: EPOCHS, batch_size: plan.batchSize, sampled_steps: SAMPLED_STEPS, seconds_by_corrections: seconds };
 }
-
-/** Tokens of a pair of Evidence Inference (the deciles of 1,684 of them) at a quantile. */
-function lengthOf(quantile: number): number {
-  const place = quantile * (LENGTH_DECILES.length - 1);
-  const [below, above] = [LENGTH_DECILES[Math.floor(place)]!, LENGTH_DECILES[Math.ceil(place)]!];
-  return Math.round(below + (place % 1) * (above - below));
-}
-
-const examplesOf = (lengths: readonly number[], { vocabSize, id2label }: DebertaConfig): Example[] =>
-  lengths.map((tokens, i) => ({ ids: idsOf(tokens, vocabSize), target: oneHot(i % id2label.length, id2label.length) }));
 
 const perSecond = (ms: Rows): Rows =>
   Object.fromEntries(

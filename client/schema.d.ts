@@ -906,6 +906,29 @@ export interface components {
                 raw_label: string;
                 label: components["schemas"]["Label"];
             }[];
+            precision: {
+                /**
+                 * @description Numbers of the base model's Linears.
+                 * @enum {string}
+                 */
+                asked: "float32" | "int8";
+                /**
+                 * @description Numbers of the base model's Linears.
+                 * @enum {string}
+                 */
+                used: "float32" | "int8";
+                /** @description How near int8 is to float32; null: int8 was not asked for. */
+                int8: {
+                    /** @description Judged in both at the first start with this checkpoint. */
+                    pairs: number;
+                    /** @description Share of them that get the same label. */
+                    agreement: number;
+                    /** @description Mean of |int8 - float32| over all their scores. */
+                    mean_score_difference: number;
+                    /** @description Under it float32 is used. */
+                    min_agreement: number;
+                } | null;
+            };
             /** @description The adapter that answers; null is the base model alone. */
             adapter: {
                 id: string;
@@ -1505,6 +1528,8 @@ export interface components {
             lora_dropout: number;
             /** @description The Linears of each layer that are adapted; the classifier is always trained. */
             target_modules: ("query_proj" | "key_proj" | "value_proj" | "attention.output.dense" | "intermediate.dense" | "output.dense")[];
+            /** @description Numbers of the layers that are adapted, from 0; null: all. What lies below the lowest is computed once for each row. */
+            layers_to_transform: number[] | null;
             /** @description Its peak, after the warm-up. */
             learning_rate: number;
             /** @description How often each row is learnt from. */
@@ -1516,6 +1541,11 @@ export interface components {
              * @enum {string}
              */
             replay: "none" | "confirmations";
+            /**
+             * @description Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32.
+             * @enum {string}
+             */
+            precision: "float32" | "int8_forward" | "int8";
             /** @description Share of the steps in which the learning rate rises to its peak. */
             warmup_ratio: number;
             /** @description AdamW's, on everything that is trained. */
@@ -1541,6 +1571,8 @@ export interface components {
             lora_dropout?: number;
             /** @description The Linears of each layer that are adapted; the classifier is always trained. By default ["query_proj","value_proj"], unless the model folder's errata.json says otherwise. */
             target_modules?: ("query_proj" | "key_proj" | "value_proj" | "attention.output.dense" | "intermediate.dense" | "output.dense")[];
+            /** @description Numbers of the layers that are adapted, from 0; null: all. What lies below the lowest is computed once for each row. By default null, unless the model folder's errata.json says otherwise. */
+            layers_to_transform?: number[] | null;
             /** @description Its peak, after the warm-up. By default 0.0002, unless the model folder's errata.json says otherwise. */
             learning_rate?: number;
             /** @description How often each row is learnt from. By default 3, unless the model folder's errata.json says otherwise. */
@@ -1552,6 +1584,11 @@ export interface components {
              * @enum {string}
              */
             replay?: "none" | "confirmations";
+            /**
+             * @description Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32. By default "float32", unless the model folder's errata.json says otherwise.
+             * @enum {string}
+             */
+            precision?: "float32" | "int8_forward" | "int8";
             /** @description Share of the steps in which the learning rate rises to its peak. By default 0.1, unless the model folder's errata.json says otherwise. */
             warmup_ratio?: number;
             /** @description AdamW's, on everything that is trained. By default 0.01, unless the model folder's errata.json says otherwise. */
@@ -2810,6 +2847,24 @@ export interface operations {
             };
             /** @description The present state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4940,6 +4995,15 @@ export interface operations {
             };
             /** @description The request is larger than the limit */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

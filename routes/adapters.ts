@@ -17,6 +17,7 @@ import { Problem, problems } from '../schemas/problems.js';
 import { entityTag } from '../src/etag.js';
 import type { AdapterItem, HistoryItem, Page, Registry } from '../src/registry.js';
 import { actorOf } from '../src/roles.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { importAdapter } from './adapter-import.js';
 import { readNumbers } from './wire/query.js';
 
@@ -48,7 +49,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
       },
       preValidation: readNumbers(AdapterQuery),
     },
-    async ({ query: { limit = 50, cursor } }): Promise<AdapterList> =>
+    async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<AdapterList> =>
       toPage(await registry.list({ limit, cursor }), toAdapter),
   );
   app.get(
@@ -81,7 +82,7 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
       },
       preValidation: readNumbers(AdapterQuery),
     },
-    async ({ query: { limit = 50, cursor } }): Promise<AdapterHistory> =>
+    async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<AdapterHistory> =>
       toPage(await registry.history({ limit, cursor }), (item: HistoryItem) => ({ ...item })),
   );
   app.get(

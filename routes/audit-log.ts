@@ -3,6 +3,7 @@ import { AuditLog, AuditQuery } from '../schemas/audit-log.js';
 import { Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
 import type { AuditPage } from '../src/db/audit.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { readNumbers } from './wire/query.js';
 
 export interface AuditLogOptions {
@@ -24,6 +25,6 @@ export const auditLog: FastifyPluginAsyncTypebox<AuditLogOptions> = async (app, 
       },
       preValidation: readNumbers(AuditQuery),
     },
-    async ({ query: { limit = 50, cursor } }): Promise<AuditLog> => options.auditLog({ limit, cursor }),
+    async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<AuditLog> => options.auditLog({ limit, cursor }),
   );
 };

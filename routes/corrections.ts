@@ -119,7 +119,7 @@ export const corrections: FastifyPluginAsyncTypebox<CorrectionsOptions> = async 
         params: CorrectionParams,
         response: {
           200: Ref(Correction, 'The correction, withdrawn.'),
-          ...problems(ProblemSchema, 400, 404, 409, 500, 503),
+          ...problems(ProblemSchema, 400, 404, 409, 413, 415, 500, 503),
         },
       },
     },

@@ -12,7 +12,7 @@ export interface EmbedOptions {
   readonly embedding: Pick<Embedding, 'embed'> | null;
 }
 
-/** Streamed, whatever its status: so for nobody's reply type. */
+/** Passed on as bytes, whatever its status: so for nobody's reply type. */
 const answers: Record<number, unknown> = {
   200: { description: 'What that server answered.', content: { 'application/json': { schema: Ref(EmbedResponse) } } },
 };
@@ -30,7 +30,7 @@ export const embed: FastifyPluginAsyncTypebox<EmbedOptions> = async (app, { embe
         summary: 'Passes through to the server at ERRATA_EMBED_URL',
         tags: ['embedding'],
         body: { content: { 'application/json': { schema: Ref(EmbedRequest) } } },
-        response: { ...answers, ...problems(EmbedProblem, 413, 500, 501, 502) },
+        response: { ...answers, ...problems(EmbedProblem, 413, 415, 500, 501, 502) },
       },
       validatorCompiler: () => () => true,
       errorHandler: answerProblem(({ detail }) => ({ ok: false, embeddings: [], error: detail })),
@@ -40,7 +40,7 @@ export const embed: FastifyPluginAsyncTypebox<EmbedOptions> = async (app, { embe
       const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
       const type = request.headers['content-type'] ?? 'application/json';
       const answer = await embedding.embed(body, type, clientSignal(reply));
-      return reply.code(answer.status).type(answer.contentType).send(answer.body);
+      return reply.code(answer.status).type('application/json').send(answer.body);
     },
   );
 };

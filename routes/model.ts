@@ -6,6 +6,7 @@ import type { LinearModule } from '../src/checkpoint/modules.js';
 import type { AdapterRef } from '../src/judge.js';
 import type { CheckpointLabel } from '../src/labels.js';
 import { LIMITS } from '../src/limits.js';
+import type { PrecisionReport } from '../src/precision.js';
 import { ANY_ROLE } from './wire/access.js';
 
 export interface CheckpointInfo {
@@ -16,6 +17,7 @@ export interface CheckpointInfo {
   /** What each logit stands for. */
   readonly labels: readonly CheckpointLabel[];
   readonly max_tokens: number;
+  readonly precision: PrecisionReport;
 }
 
 export interface ModelOptions {
@@ -37,12 +39,13 @@ export const model: FastifyPluginAsyncTypebox<ModelOptions> = async (app, { chec
       },
     },
     async (): Promise<Model> => {
-      const { name, digest, files, labels, max_tokens } = checkpoint();
+      const { name, digest, files, labels, max_tokens, precision } = checkpoint();
       return {
         model: name,
         digest,
         files: { ...files },
         labels: labels.map((label, index) => ({ index, ...label })),
+        precision,
         adapter: await activeAdapter(),
         limits: { ...LIMITS, max_tokens },
       };

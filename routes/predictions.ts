@@ -5,6 +5,7 @@ import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import { Problem } from '../src/errors.js';
 import { toLabel, type Label } from '../src/labels.js';
 import type { Principal } from '../src/roles.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { readNumbers } from './wire/query.js';
 
 export type PredictionFilters = Omit<PredictionQuery, 'label' | 'limit'> & {
@@ -70,5 +71,5 @@ const ownOnly = ({ role, key_id }: Principal): string | undefined =>
 
 function toFilters({ label, limit, ...rest }: PredictionQuery): PredictionFilters {
   const word = label === undefined ? undefined : toLabel(label);
-  return { ...rest, ...(word !== undefined && { label: word }), limit: limit ?? 50 };
+  return { ...rest, ...(word !== undefined && { label: word }), limit: limit ?? DEFAULT_ITEMS };
 }

@@ -12,6 +12,7 @@ import {
 import type { Comparisons } from '../src/compare.js';
 import { comparisonPage, PAGE_POLICY } from '../src/pages/comparison-page.js';
 import { actorOf } from '../src/roles.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { prefersHtml } from './wire/accept.js';
 import { readNumbers } from './wire/query.js';
 
@@ -55,7 +56,7 @@ export const shadowComparisons: FastifyPluginAsyncTypebox<ShadowComparisonsOptio
       },
       preValidation: readNumbers(ShadowComparisonQuery),
     },
-    async ({ query }) => comparisons.list({ limit: query.limit ?? 50, cursor: query.cursor }),
+    async ({ query }) => comparisons.list({ limit: query.limit ?? DEFAULT_ITEMS, cursor: query.cursor }),
   );
   app.get(
     '/shadow-comparisons/:id',

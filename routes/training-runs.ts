@@ -15,6 +15,7 @@ import type { RunEvent } from '../src/db/training-run-rows.js';
 import { Problem } from '../src/errors.js';
 import { actorOf } from '../src/roles.js';
 import type { Training } from '../src/train.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { clientSignal } from './wire/client.js';
 import { EVENT_STREAM, eventStream, type ServerSentEvent } from './wire/event-stream.js';
 import { readNumbers } from './wire/query.js';
@@ -70,7 +71,7 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
       },
       preValidation: readNumbers(TrainingRunQuery),
     },
-    async ({ query: { limit = 50, cursor } }): Promise<TrainingRunList> => training.list({ limit, cursor }),
+    async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<TrainingRunList> => training.list({ limit, cursor }),
   );
   app.get(
     '/training-runs/:id',

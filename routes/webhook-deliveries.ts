@@ -8,6 +8,7 @@ import {
   WebhookDeliveryQuery,
 } from '../schemas/webhook-deliveries.js';
 import type { Webhooks } from '../src/webhooks.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { readNumbers } from './wire/query.js';
 
 export interface WebhookDeliveriesOptions {
@@ -30,7 +31,8 @@ export const webhookDeliveries: FastifyPluginAsyncTypebox<WebhookDeliveriesOptio
       },
       preValidation: readNumbers(WebhookDeliveryQuery),
     },
-    async ({ query: { limit = 50, ...filters } }): Promise<WebhookDeliveryList> => webhooks.list({ limit, ...filters }),
+    async ({ query: { limit = DEFAULT_ITEMS, ...filters } }): Promise<WebhookDeliveryList> =>
+      webhooks.list({ limit, ...filters }),
   );
   app.post(
     '/webhook-deliveries/:id/replay',

@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../src/limits.js';
-import { Adapter, closed, Id, Nullable, Ref, Text } from './common.js';
+import { Adapter, closed, Id, Limit, Nullable, Ref, Text } from './common.js';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const word = <Word extends string>(values: readonly Word[], description: string) =>
@@ -124,7 +123,7 @@ export const AdapterFileParams = Type.Object(
 
 export const AdapterQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../src/limits.js';
-import { closed, Nullable, Ref } from './common.js';
+import { closed, Limit, Nullable, Ref } from './common.js';
 
 export const AuditEntry = Type.Object(
   {
@@ -37,7 +36,7 @@ export type AuditLog = Static<typeof AuditLog>;
 
 export const AuditQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

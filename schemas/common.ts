@@ -1,6 +1,7 @@
 /** The parts that several resources share. */
 import Type, { type Static, type TSchema, type TUnsafe } from 'typebox';
 import { LABEL_WORDS, LABELS, type Label } from '../src/labels.js';
+import { DEFAULT_ITEMS, LIMITS } from '../src/limits.js';
 
 /** Text without NUL and without half of a surrogate pair: neither can be stored or encoded faithfully. */
 export const TEXT_PATTERN = '^[^\\u0000\\uD800-\\uDFFF]*$';
@@ -52,6 +53,11 @@ export const Scores = Type.Object(
 export const Adapter = Type.Object(
   { id: Type.String(), version: Type.String(), digest: Type.String() },
   { ...closed, description: 'The adapter that answers; null is the base model alone.' },
+);
+
+/** Of a list's query: how many items a page has. */
+export const Limit = Type.Optional(
+  Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: DEFAULT_ITEMS }),
 );
 
 /** Ids in paths: nothing that could be read as a path or an escape. */

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { closed, Id, LabelSchema, LabelWord, Nullable, Ref, Text } from './common.js';
+import { closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Text } from './common.js';
 
 /** Corrections taken in one request. */
 export const CORRECTIONS_PER_REQUEST = 500;
@@ -202,7 +202,7 @@ export const CorrectionQuery = Type.Object(
     max_confidence: Type.Optional(Type.Number({ ...share, description: 'Original confidence, at most.' })),
     since: Type.Optional(Type.String({ format: 'date-time', description: 'Stored then or later.' })),
     until: Type.Optional(Type.String({ format: 'date-time', description: 'Stored before then.' })),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

@@ -1,6 +1,31 @@
 import Type, { type Static } from 'typebox';
 import { Adapter, closed, LabelSchema, Nullable, Ref } from './common.js';
 
+const PrecisionSchema = Type.Unsafe<'float32' | 'int8'>({
+  type: 'string',
+  enum: ['float32', 'int8'],
+  description: "Numbers of the base model's Linears.",
+});
+
+const Precision = Type.Object(
+  {
+    asked: PrecisionSchema,
+    used: PrecisionSchema,
+    int8: Nullable(
+      Type.Object(
+        {
+          pairs: Type.Integer({ description: 'Judged in both at the first start with this checkpoint.' }),
+          agreement: Type.Number({ description: 'Share of them that get the same label.' }),
+          mean_score_difference: Type.Number({ description: 'Mean of |int8 - float32| over all their scores.' }),
+          min_agreement: Type.Number({ description: 'Under it float32 is used.' }),
+        },
+        { ...closed, description: 'How near int8 is to float32; null: int8 was not asked for.' },
+      ),
+    ),
+  },
+  closed,
+);
+
 export const Model = Type.Object(
   {
     model: Type.String({ description: 'The name that answers carry.' }),
@@ -10,6 +35,7 @@ export const Model = Type.Object(
       Type.Object({ index: Type.Integer(), raw_label: Type.String(), label: Ref(LabelSchema) }, closed),
       { description: 'What each logit stands for.' },
     ),
+    precision: Precision,
     adapter: Nullable(Adapter),
     limits: Type.Object(
       {

@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../src/limits.js';
-import { Adapter, closed, Id, LabelSchema, LabelWord, Nullable, Ref, Scores, Text } from './common.js';
+import { Adapter, closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Scores, Text } from './common.js';
 
 const ShadowAnswer = Type.Object(
   { adapter: Adapter, label: Ref(LabelSchema), confidence: Type.Number(), scores: Scores },
@@ -58,7 +57,7 @@ export const PredictionQuery = Type.Object(
           '`wanted`: those a correction teaches most: where a live shadow disagrees, then low margin; `random`: a uniform draw.',
       }),
     ),
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

@@ -1,6 +1,5 @@
 import Type, { type Static, type TObject } from 'typebox';
-import { LIMITS } from '../src/limits.js';
-import { Adapter, closed, Id, LabelSchema, Nullable, Ref } from './common.js';
+import { Adapter, closed, Id, LabelSchema, Limit, Nullable, Ref } from './common.js';
 
 const word = <W extends string>(words: readonly W[], description: string) =>
   Type.Unsafe<W>({ type: 'string', enum: [...words], description });
@@ -216,7 +215,7 @@ export type ShadowComparisonRequest = Static<typeof ShadowComparisonRequest>;
 
 export const ShadowComparisonQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

@@ -1,7 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
-import { LIMITS } from '../src/limits.js';
 import { type Recipe, RECIPE, RECIPE_KEYS, type RecipeKey } from '../src/recipe.js';
-import { closed, Id, Nullable, Ref } from './common.js';
+import { closed, Id, Limit, Nullable, Ref } from './common.js';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const word = <Word extends string>(words: readonly Word[], description: string) =>
@@ -16,6 +15,14 @@ function parameter(key: RecipeKey): TSchema {
     return Type.Unsafe({
       type: 'array',
       items: { type: 'string', enum: [...field.words] },
+      minItems: 1,
+      uniqueItems: true,
+      ...told,
+    });
+  if (field.kind === 'layers')
+    return Type.Unsafe({
+      type: ['array', 'null'],
+      items: { type: 'integer', minimum: 0, maximum: field.most },
       minItems: 1,
       uniqueItems: true,
       ...told,
@@ -155,7 +162,7 @@ export type TrainingRunList = Static<typeof TrainingRunList>;
 
 export const TrainingRunQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

@@ -1,6 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../src/limits.js';
-import { closed, Id, Nullable } from './common.js';
+import { closed, Id, Limit, Nullable } from './common.js';
 
 const STATES = ['pending', 'delivered', 'failed'] as const;
 const TYPES = [
@@ -46,7 +45,7 @@ export type WebhookDeliveryList = Static<typeof WebhookDeliveryList>;
 
 export const WebhookDeliveryQuery = Type.Object(
   {
-    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: 50 })),
+    limit: Limit,
     cursor: Type.Optional(
       Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
     ),

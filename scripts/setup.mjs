@@ -9,13 +9,14 @@ import path from 'node:path';
 
 const require = createRequire(import.meta.url);
 
-function loads() {
+/** Why it does not load; undefined when it does. */
+function fault() {
   try {
     const Database = require('better-sqlite3');
     new Database(':memory:').close();
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 
@@ -25,13 +26,16 @@ function nodeHeaders() {
   return existsSync(path.join(prefix, 'include', 'node', 'node_version.h')) ? [`--nodedir=${prefix}`] : [];
 }
 
-if (!loads()) {
-  console.error('setup: building better-sqlite3 from source (once, about a minute)');
+const before = fault();
+if (before !== undefined) {
+  console.error(`setup: better-sqlite3 does not load yet: ${String(before.message).split('\n')[0]}`);
+  console.error('setup: building it from source (once, about a minute)');
   const gyp = require.resolve('node-gyp/bin/node-gyp.js');
   const cwd = path.dirname(require.resolve('better-sqlite3/package.json'));
   execFileSync(process.execPath, [gyp, 'rebuild', '--release', '--silent', ...nodeHeaders()], {
     cwd,
     stdio: 'inherit',
   });
-  if (!loads()) throw new Error('better-sqlite3 was built but does not load');
+  const after = fault();
+  if (after !== undefined) throw new Error('better-sqlite3 was built but does not load', { cause: after });
 }

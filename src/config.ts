@@ -137,6 +137,20 @@ export const SETTINGS = {
     help: 'auto lets a lone small batch on an idle engine use all cores at once (latency), for the memory of one more session',
     example: 'off',
   },
+  precision: {
+    name: 'ERRATA_PRECISION',
+    read: oneOf('float32', 'int8'),
+    fallback: 'float32',
+    help: "numbers of the base model's Linears in judging; int8 is about twice as fast and is used only when the start finds that it keeps the answers (GET /model tells)",
+    example: 'int8',
+  },
+  int8MinAgreement: {
+    name: 'ERRATA_INT8_MIN_AGREEMENT',
+    read: decimal(0, 1),
+    fallback: '0.99',
+    help: 'share of 256 pairs that must get the same label in int8 as in float32; under it float32 is served',
+    example: '0.995',
+  },
   queuePairs: {
     name: 'ERRATA_QUEUE_PAIRS',
     read: integer(1, 10_000_000),
@@ -155,7 +169,8 @@ export const SETTINGS = {
     name: 'ERRATA_BATCH_TOKENS',
     read: orAuto(integer(64, 10_000_000)),
     fallback: 'auto',
-    help: 'padded tokens of one batch; auto measures at start what takes a second at most',
+    told: 'auto: 1024',
+    help: 'padded tokens of one batch at most; less where a child, as measured at its start, needs more than a second for them',
     example: '4096',
   },
   batchAgeMs: {

@@ -1,4 +1,6 @@
 /** The use case behind POST /nli: pairs → text → engine → labels → record → answers. */
+import type { AdapterRef } from './db/prediction-rows.js';
+import type { NewPrediction } from './db/record.js';
 import type { Rider } from './engine/engine.js';
 import { Problem } from './errors.js';
 import { inTime } from './in-time.js';
@@ -6,6 +8,8 @@ import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
 import { LIMITS } from './limits.js';
 import type { Encoded, Encoding, Text } from './text/text.js';
+
+export type { AdapterRef, NewPrediction };
 
 export interface JudgePair {
   readonly pair_id: string;
@@ -23,12 +27,6 @@ export interface Judgement {
   readonly scores: Record<Label, number> | null;
   readonly truncated: boolean;
   readonly error: string | null;
-}
-
-export interface AdapterRef {
-  readonly id: string;
-  readonly version: string;
-  readonly digest: string;
 }
 
 export interface JudgeAnswer {
@@ -54,35 +52,13 @@ export interface Judge {
   judge(request: JudgeRequest): Promise<JudgeAnswer>;
 }
 
-/** One judgement as it is kept: the pair, the answer, and what made it. */
-export interface JudgementRecord {
-  readonly id: string;
-  readonly pair_id: string;
-  readonly page_id: string | null;
-  readonly premise: string;
-  readonly nli_hypothesis: string;
-  readonly label: Label;
-  readonly confidence: number;
-  readonly raw_label: string;
-  readonly scores: Record<Label, number>;
-  readonly truncated: boolean;
-  readonly model: string;
-  readonly model_digest: string;
-  readonly adapter: AdapterRef | null;
-  /** RFC 3339, UTC. */
-  readonly created_at: string;
-  /** From the request's admission to its logits. */
-  readonly latency_ms: number;
-  readonly key_id: string | null;
-}
-
 /** `best-effort`: a failed record leaves prediction_id null; `required`: it fails the request; `off`: none is kept. */
 export type RecordMode = 'best-effort' | 'required' | 'off';
 
 export interface Recorder {
   readonly mode: RecordMode;
   /** Resolves when the rows are on disk. */
-  write(rows: readonly JudgementRecord[]): Promise<void>;
+  write(rows: readonly NewPrediction[]): Promise<void>;
   /** Told of each failed write, with the number of judgements it lost. */
   failed(error: unknown, rows: number): void;
 }
@@ -270,10 +246,10 @@ async function recorded(
   return rows.length === 0 || (await written(parts.record, rows, left(parts, start))) ? named : results;
 }
 
-type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms' | 'key_id'>;
+type Made = Pick<NewPrediction, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms' | 'key_id'>;
 
 /** One row, or none for a pair that was not judged. */
-function recordOf(result: Judgement, pair: JudgePair, made: Made): JudgementRecord[] {
+function recordOf(result: Judgement, pair: JudgePair, made: Made): NewPrediction[] {
   const { prediction_id, raw_label, scores, label, confidence, truncated } = result;
   if (prediction_id === null || raw_label === null || scores === null) return [];
   return [{ id: prediction_id, ...pair, label, confidence, raw_label, scores, truncated, ...made }];
@@ -283,7 +259,7 @@ function recordOf(result: Judgement, pair: JudgePair, made: Made): JudgementReco
 const BEST_EFFORT_MS = 1000;
 
 /** `leftMs` is what the deadline leaves; a write that takes longer counts as failed, although it may still succeed. */
-async function written(record: Recorder, rows: readonly JudgementRecord[], leftMs: number): Promise<boolean> {
+async function written(record: Recorder, rows: readonly NewPrediction[], leftMs: number): Promise<boolean> {
   const patienceMs = record.mode === 'best-effort' ? Math.min(BEST_EFFORT_MS, leftMs) : leftMs;
   const slow = (): Error => new Error(`the judgements were not recorded within ${Math.round(patienceMs)} ms`);
   try {

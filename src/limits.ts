@@ -7,3 +7,6 @@ export const LIMITS = {
   characters_per_text: 20_000,
   items_per_list: 200,
 } as const;
+
+/** Items of a page that does not say how many. */
+export const DEFAULT_ITEMS = 50;

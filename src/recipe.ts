@@ -16,6 +16,10 @@ export type TargetModule = (typeof TARGET_MODULES)[number];
 export const REPLAYS = ['none', 'confirmations'] as const;
 export type Replay = (typeof REPLAYS)[number];
 
+/** Numbers of the base model's Linears while it trains: `int8_forward` computes their gradients in float32. */
+export const TRAINING_PRECISIONS = ['float32', 'int8_forward', 'int8'] as const;
+export type TrainingPrecision = (typeof TRAINING_PRECISIONS)[number];
+
 interface NumberField {
   readonly kind: 'integer' | 'number';
   readonly least: number;
@@ -37,6 +41,15 @@ interface WordsField<W extends string> {
   readonly fallback: readonly W[];
   readonly help: string;
 }
+
+interface LayersField {
+  readonly kind: 'layers';
+  readonly most: number;
+  readonly fallback: null;
+  readonly help: string;
+}
+
+type Field = NumberField | WordField<string> | WordsField<string> | LayersField;
 
 const integer = (fallback: number, least: number, most: number, help: string): NumberField => ({
   kind: 'integer',
@@ -65,6 +78,12 @@ export const RECIPE = {
     fallback: ['query_proj', 'value_proj'],
     help: 'The Linears of each layer that are adapted; the classifier is always trained.',
   } as WordsField<TargetModule>,
+  layers_to_transform: {
+    kind: 'layers',
+    most: 255,
+    fallback: null,
+    help: 'Numbers of the layers that are adapted, from 0; null: all. What lies below the lowest is computed once for each row.',
+  } as LayersField,
   learning_rate: number(2e-4, 1e-8, 1, 'Its peak, after the warm-up.'),
   epochs: integer(3, 1, 100, 'How often each row is learnt from.'),
   batch_size: integer(8, 1, 256, 'Rows of an optimizer step.'),
@@ -74,6 +93,12 @@ export const RECIPE = {
     fallback: 'confirmations',
     help: '`confirmations` adds a confirmed judgement for each correction, again from the first where there are fewer.',
   } as WordField<Replay>,
+  precision: {
+    kind: 'word',
+    words: TRAINING_PRECISIONS,
+    fallback: 'float32',
+    help: "Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32.",
+  } as WordField<TrainingPrecision>,
   warmup_ratio: number(0.1, 0, 1, 'Share of the steps in which the learning rate rises to its peak.'),
   weight_decay: number(0.01, 0, 1, "AdamW's, on everything that is trained."),
   max_grad_norm: number(1, 0, 1000, 'A longer gradient is shortened to this; 0: none is.'),
@@ -81,11 +106,18 @@ export const RECIPE = {
   min_confidence: number(0.8, 0, 1, 'Only corrections of judgements above this confidence are learnt from.'),
   min_corrections: integer(100, 1, 1_000_000, 'Fewer usable corrections start no run without `force`.'),
   max_tokens: integer(512, 64, 4096, 'Longest encoded pair; at most ERRATA_MAX_TOKENS, which is the default.'),
-} as const satisfies Record<string, NumberField | WordField<string> | WordsField<string>>;
+} as const satisfies Record<string, Field>;
 
 export type RecipeKey = keyof typeof RECIPE;
 
-type Value<F> = F extends WordsField<infer W> ? readonly W[] : F extends WordField<infer W> ? W : number;
+type Value<F> =
+  F extends WordsField<infer W>
+    ? readonly W[]
+    : F extends WordField<infer W>
+      ? W
+      : F extends LayersField
+        ? readonly number[] | null
+        : number;
 
 /** Every parameter of a run. */
 export type Recipe = { readonly [K in RecipeKey]: Value<(typeof RECIPE)[K]> };
@@ -98,17 +130,25 @@ export const RECIPE_DEFAULTS: Recipe = Object.freeze(
 
 /** What is wrong with the value, in words that name the limit; undefined when nothing is. */
 export function recipeFault(key: RecipeKey, value: unknown): string | undefined {
-  const field: NumberField | WordField<string> | WordsField<string> = RECIPE[key];
+  const field: Field = RECIPE[key];
   if (field.kind === 'word') return oneOf(field.words, value) ? undefined : `must be one of ${field.words.join(', ')}`;
   if (field.kind === 'words') {
     const fits = Array.isArray(value) && value.length > 0 && value.every((one) => oneOf(field.words, one));
     const distinct = fits && new Set(value).size === value.length;
     return distinct ? undefined : `must be a list of different words out of ${field.words.join(', ')}`;
   }
+  if (field.kind === 'layers') return layersFault(field, value);
   const whole = field.kind === 'integer';
   const fits = typeof value === 'number' && (whole ? Number.isSafeInteger(value) : Number.isFinite(value));
   if (fits && value >= field.least && value <= field.most) return undefined;
   return `must be ${whole ? 'an integer' : 'a number'} from ${field.least} to ${field.most}`;
+}
+
+function layersFault({ most }: LayersField, value: unknown): string | undefined {
+  if (value === null) return undefined;
+  const layer = (n: unknown): boolean => Number.isInteger(n) && Number(n) >= 0 && Number(n) <= most;
+  const fits = Array.isArray(value) && value.length > 0 && value.every(layer) && new Set(value).size === value.length;
+  return fits ? undefined : `must be null or a list of different layer numbers from 0 to ${most}`;
 }
 
 const oneOf = (words: readonly string[], value: unknown): boolean => words.some((word) => word === value);

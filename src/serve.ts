@@ -16,7 +16,7 @@ import { openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
-import { type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
+import { type EngineOptions, ENGINE_DEFAULTS } from './engine/engine.js';
 import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
 import { createJudge, type JudgeParts, type Recorder } from './judge.js';
@@ -24,6 +24,7 @@ import { labelMap } from './labels.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
 import { openLiveShadow } from './live-shadow.js';
 import { createMetrics, type Metrics } from './metrics.js';
+import { openInPrecision, type PrecisionReport } from './precision.js';
 import { listenFault, naming, refuseOther } from './start-faults.js';
 import { openText } from './text/text.js';
 import { textFiles } from './train-open.js';
@@ -59,12 +60,19 @@ export async function serve(config: Config): Promise<Service> {
     log.to = app.log;
     closers.push(() => app.close());
     await listen(app, config);
+    tellPrecision(app, opened.precision);
     if (opened.keys === 0) app.log.warn('there are no API keys: open to everybody on this machine');
     return { url: addressOf(app, config.host), open: opened.keys === 0, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function tellPrecision(app: FastifyInstance, { asked, used, int8 }: PrecisionReport): void {
+  if (!int8) return;
+  if (used === asked) app.log.info(int8, 'judging in int8');
+  else app.log.warn(int8, 'int8 would change too many answers: judging in float32');
 }
 
 async function openModel(folder: string): Promise<Checkpoint> {
@@ -81,12 +89,12 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<voi
 
 type Closers = (() => Promise<void>)[];
 
-async function openParts(
-  config: Config,
-  checkpoint: Checkpoint,
-  log: Log,
-  closers: Closers,
-): Promise<Pick<LearningParts, 'database' | 'text' | 'engine'> & { readonly keys: number }> {
+interface OpenedParts extends Pick<LearningParts, 'database' | 'text' | 'engine'> {
+  readonly precision: PrecisionReport;
+  readonly keys: number;
+}
+
+async function openParts(config: Config, checkpoint: Checkpoint, log: Log, closers: Closers): Promise<OpenedParts> {
   const opening = openDatabase({ url: config.databaseUrl, log });
   const database = await naming('ERRATA_DATA_DIR or ERRATA_DATABASE_URL', opening);
   closers.push(() => database.close());
@@ -97,9 +105,15 @@ async function openParts(
   closers.push(keepRetention(database, retention));
   const text = await naming('ERRATA_MODEL', openText(textFiles(config, config.maxTokens)));
   closers.push(() => text.close());
-  const engine = await openEngine(checkpoint, engineOptions(config));
+  const { engine, precision } = await openInPrecision({
+    checkpoint,
+    text,
+    options: engineOptions(config),
+    minAgreement: config.int8MinAgreement,
+    directory: config.dataDir,
+  });
   closers.push(() => engine.close());
-  return { database, text, engine, keys };
+  return { database, text, engine, precision, keys };
 }
 
 function engineOptions(config: Config): EngineOptions {
@@ -108,6 +122,7 @@ function engineOptions(config: Config): EngineOptions {
     children: config.inferenceChildren,
     threads: config.inferenceThreads,
     wideSession: config.wideSession === 'auto',
+    precision: config.precision,
     queuePairs: config.queuePairs,
     queueTokens: config.queueTokens,
     batchTokens: config.batchTokens ?? ENGINE_DEFAULTS.batchTokens,
@@ -115,7 +130,7 @@ function engineOptions(config: Config): EngineOptions {
   };
 }
 
-async function application(parts: LearningParts, closers: Closers): Promise<FastifyInstance> {
+async function application(parts: LearningParts & OpenedParts, closers: Closers): Promise<FastifyInstance> {
   const { config, checkpoint, labels, database, engine, text } = parts;
   const adapters = await openAdapters(parts);
   closers.push(() => adapters.comparisons.close());
@@ -167,7 +182,13 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
       embedding,
       ...learning,
       ...adapters,
-      checkpoint: () => ({ ...model, files: checkpoint.files, labels, max_tokens: config.maxTokens }),
+      checkpoint: () => ({
+        ...model,
+        files: checkpoint.files,
+        labels,
+        max_tokens: config.maxTokens,
+        precision: parts.precision,
+      }),
       modules: () => linearModules(checkpoint.config),
       activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
       adapterBytes: largestAdapter(checkpoint.config),

@@ -57,8 +57,8 @@ export async function openTrainingRuns(config: Config, parts: TrainingParts): Pr
 }
 
 function keepAdapter(parts: RegistryParts, { run_id, adapter, recipe }: TrainedAdapter) {
-  const { r, lora_alpha, lora_dropout } = recipe;
-  const settings = { r, lora_alpha, lora_dropout, base_model_name_or_path: parts.base.name };
+  const { r, lora_alpha, lora_dropout, layers_to_transform } = recipe;
+  const settings = { r, lora_alpha, lora_dropout, layers_to_transform, base_model_name_or_path: parts.base.name };
   const files = writeAdapter(adapter.modules, adapter.head, settings);
   return registerAdapter(parts, { ...files, origin: 'trained', run_id });
 }

@@ -127,12 +127,20 @@ export function createTraining(options: TrainingOptions): Training {
   };
 }
 
-function recipeOf({ recipe, maxTokens }: TrainingOptions, parameters: unknown): Recipe {
+function recipeOf({ recipe, maxTokens, checkpoint }: TrainingOptions, parameters: unknown): Recipe {
   const whole = layered(recipe, checkRecipe(parameters, '/parameters/'));
-  if (whole.max_tokens <= maxTokens) return whole;
-  const detail = `must be at most ${maxTokens} (ERRATA_MAX_TOKENS): longer pairs are never judged`;
-  throw new Problem('invalid-request', `/parameters/max_tokens ${detail}`, {
-    errors: [{ pointer: '/parameters/max_tokens', detail }],
+  if (whole.max_tokens > maxTokens)
+    throw refused('max_tokens', `must be at most ${maxTokens} (ERRATA_MAX_TOKENS): longer pairs are never judged`);
+  const { layers } = checkpoint.config;
+  if (whole.layers_to_transform?.some((layer) => layer >= layers))
+    throw refused('layers_to_transform', `must be below ${layers}: the model has so many layers`);
+  return whole;
+}
+
+function refused(parameter: keyof Recipe, detail: string): Problem {
+  const pointer = `/parameters/${parameter}`;
+  return new Problem('invalid-request', `${pointer} ${detail}`, {
+    errors: [{ pointer, detail }],
   });
 }
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import t from 'tap';
 import { ConfigError, type Environment, loadConfig, SETTINGS } from '../src/config.js';
 import { envExample, settingsHelp } from '../src/cli/settings.js';
+import { ENGINE_DEFAULTS } from '../src/engine/engine.js';
 import { packageRoot } from '../src/package.js';
 
 function faults(env: Environment): readonly string[] {
@@ -33,6 +34,8 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     inferenceChildren: availableParallelism(),
     inferenceThreads: 1,
     wideSession: 'auto',
+    precision: 'float32',
+    int8MinAgreement: 0.99,
     queuePairs: 4096,
     queueTokens: 262_144,
     batchTokens: null,
@@ -152,6 +155,10 @@ t.test('.env.example is the table, and every example in it is a good value', asy
     Object.values(SETTINGS).map(({ name }) => name),
   );
   t.strictSame(faults(env), []);
+});
+
+t.test('what auto stands for is told as it is', async (t) => {
+  t.equal(SETTINGS.batchTokens.told, `auto: ${ENGINE_DEFAULTS.batchTokens}`);
 });
 
 t.test('the help lists each variable with its default', async (t) => {

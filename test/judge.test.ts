@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Problem } from '../src/errors.js';
-import { createJudge, type JudgementRecord, type JudgePair, type JudgeParts, softmax } from '../src/judge.js';
+import { createJudge, type NewPrediction, type JudgePair, type JudgeParts, softmax } from '../src/judge.js';
 import { labelMap } from '../src/labels.js';
 import { engineStandIn, textStandIn } from './support/stand-ins.js';
 
@@ -13,7 +13,7 @@ const pair = (pair_id: string, premise = 'a premise', nli_hypothesis = 'a claim'
 });
 
 function judgeWith(changes: Partial<JudgeParts> = {}) {
-  const rows: JudgementRecord[] = [];
+  const rows: NewPrediction[] = [];
   const failures: [unknown, number][] = [];
   let ids = 0;
   const parts: JudgeParts = {
@@ -33,7 +33,7 @@ function judgeWith(changes: Partial<JudgeParts> = {}) {
 
 function recorder(
   mode: JudgeParts['record']['mode'],
-  rows: JudgementRecord[],
+  rows: NewPrediction[],
   failures: [unknown, number][],
   fault?: Error,
 ): JudgeParts['record'] {

@@ -49,6 +49,20 @@ t.test('two packages have install scripts; npm runs neither, and setup builds on
   );
 });
 
+t.test('a native module that was built but does not load is told with its reason', async (t) => {
+  const directory = t.testdir({
+    'setup.mjs': read('scripts/setup.mjs'),
+    node_modules: {
+      'better-sqlite3': { 'package.json': '{}', 'index.js': "throw new Error('built for another system');" },
+      'node-gyp': { 'package.json': '{}', bin: { 'node-gyp.js': '' } },
+    },
+  });
+  const { code, text } = await run(process.execPath, [path.join(directory, 'setup.mjs')]);
+  t.equal(code, 1);
+  t.match(text, /does not load yet: built for another system/);
+  t.match(text, /was built but does not load[^]*cause\]: Error: built for another system/);
+});
+
 t.test('every package is locked to its content', async (t) => {
   const loose = locked.filter(
     ([name, { integrity, inBundle }]) => name !== '' && !inBundle && !integrity?.startsWith('sha512-'),

@@ -19,7 +19,7 @@ export async function startServer(env: Record<string, string>): Promise<BenchSer
   const started = performance.now();
   const child = spawn(process.execPath, [path.join(packageRoot, 'dist', 'src', 'main.js'), 'serve'], {
     env: { ...process.env, ERRATA_PORT: '0', ERRATA_DATA_DIR: data, ERRATA_LOG_LEVEL: 'warn', ...env },
-    stdio: ['ignore', 'inherit', 'pipe'],
+    stdio: ['ignore', 2, 'pipe'], // its log is no part of the report
   });
   const url = await listening(child);
   await judge(url, [{ premise: 'one', nli_hypothesis: 'two' }]);

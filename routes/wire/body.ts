@@ -14,7 +14,9 @@ export function readJsonBodies(app: FastifyInstance): void {
     if (refused !== undefined) return done(refused);
     if (body.length === 0) return done(null, undefined);
     const text = body.toString('utf8');
-    return parse(request, text, (error, value: unknown) => done(error === null ? null : malformed(text), value));
+    return parse(request, text, (error, value: unknown) =>
+      done(error === null ? tooDeep(value) : malformed(text), value),
+    );
   });
 }
 
@@ -28,16 +30,31 @@ function refusal(request: FastifyRequest, body: Buffer): Problem | undefined {
   const charset = /;\s*charset=\s*"?([^\s";]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
   if (charset !== undefined && charset.toLowerCase() !== 'utf-8')
     return new Problem('unsupported-media-type', 'JSON is read as UTF-8: send application/json in that charset');
-  return isUtf8(body) ? undefined : new Problem('invalid-request', 'the body is not valid UTF-8');
+  return isUtf8(body) ? undefined : faulty('is not valid UTF-8');
 }
 
 function malformed(text: string): Problem {
   const at = jsonFault(text);
-  if (at === undefined)
-    return new Problem(
-      'invalid-request',
-      'the body has a key that no body may have: __proto__ or constructor.prototype',
-    );
+  if (at === undefined) return faulty('has a key that no body may have: __proto__ or constructor.prototype');
   const what = at === text.length ? 'ends before the JSON is complete' : 'is not JSON from there on';
-  return new Problem('invalid-request', `the body ${what}: position ${at} of ${text.length}`);
+  return faulty(`${what}: position ${at} of ${text.length}`);
+}
+
+/** The body as a whole: the pointer to it is empty. */
+const faulty = (detail: string): Problem =>
+  new Problem('invalid-request', `the body ${detail}`, { errors: [{ pointer: '', detail }] });
+
+/** Far above what any schema nests, far below what recursion over a body can bear. */
+const MAX_DEPTH = 32;
+
+const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** Level by level, since a body of two megabytes can be a million levels deep. */
+function tooDeep(body: unknown): Problem | null {
+  let level = [body].filter(isContainer);
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth === MAX_DEPTH) return faulty(`is nested deeper than ${MAX_DEPTH} levels`);
+    level = level.flatMap((container) => Object.values(container).filter(isContainer));
+  }
+  return null;
 }

@@ -10,7 +10,7 @@ export function invalidRequest(faults: readonly Fault[], context: string): Probl
   if (fault === undefined) return new Problem('invalid-request', `the ${context} does not match its schema`);
   const path = `${fault.instancePath}${below(fault, faults)}`;
   const pointer = context === 'body' ? path : path.slice(1);
-  const detail = told(fault, faults);
+  const detail = `${told(fault, faults)}${context === 'querystring' ? plusHint(fault) : ''}`;
   const error: FieldError = { pointer, detail };
   const code = fault.keyword === 'maxItems' ? 'too-large' : 'invalid-request';
   return new Problem(code, `${pointer === '' ? `the ${context}` : pointer} ${detail}`, { errors: [error] });
@@ -19,8 +19,13 @@ export function invalidRequest(faults: readonly Fault[], context: string): Probl
 /** The member that is missing or unknown: the validator points to what should hold it. */
 function below(fault: Fault, faults: readonly Fault[]): string {
   const name = fault.params['additionalProperty'] ?? fault.params['missingProperty'] ?? alternatives(fault, faults)[0];
-  return typeof name === 'string' ? `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}` : '';
+  return typeof name === 'string' ? `/${shortened(name).replaceAll('~', '~0').replaceAll('/', '~1')}` : '';
 }
+
+/** The names of unknown members are the client's: an answer does not give megabytes of them back. */
+const LONGEST_NAME = 100;
+
+const shortened = (name: string): string => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}…` : name);
 
 /** Of a `oneOf` between required members: their names. */
 function alternatives(fault: Fault, faults: readonly Fault[]): string[] {
@@ -44,11 +49,11 @@ function told(fault: Fault, faults: readonly Fault[]): string {
     case 'maxItems':
       return `has too many items: at most ${limit} are taken`;
     case 'minItems':
-      return `has too few items: at least ${limit} are needed`;
+      return `has too few items: at least ${limit} ${limit === 1 ? 'is' : 'are'} needed`;
     case 'maxLength':
       return `is too long: at most ${limit} characters are taken`;
     case 'minLength':
-      return `is too short: at least ${limit} characters are needed`;
+      return `is too short: at least ${limit === 1 ? '1 character is' : `${limit} characters are`} needed`;
     case 'minimum':
       return `must be at least ${limit}`;
     case 'maximum':
@@ -56,12 +61,23 @@ function told(fault: Fault, faults: readonly Fault[]): string {
     case 'pattern':
       return patterned(String(fault.params['pattern']));
     case 'format':
-      return `must be a ${String(fault.params['format'])}`;
+      return formatted(String(fault.params['format']));
     case 'oneOf':
       return oneOf(alternatives(fault, faults), given(fault));
     default:
       return fault.message ?? 'does not match its schema';
   }
+}
+
+const formatted = (format: string): string =>
+  `must be a ${format}${format === 'date-time' ? ' such as 2026-01-31T12:00:00Z' : ''}`;
+
+/** 2026-01-31T12:00:00+01:00, with the plus as it is: what arrives has a space there. */
+const SPACE_FOR_PLUS = /[0-9] [0-9]{2}:?[0-9]{2}$/;
+
+function plusHint({ keyword, data }: Fault & { readonly data?: unknown }): string {
+  const meant = keyword === 'format' && typeof data === 'string' && SPACE_FOR_PLUS.test(data);
+  return meant ? '; in a query + stands for a space: write %2B' : '';
 }
 
 const patterned = (pattern: string): string =>

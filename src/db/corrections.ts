@@ -1,6 +1,7 @@
 /** Reading corrections: one, a page of them, all of them. */
 import { type Expression, type ExpressionBuilder, type Kysely, type SqlBool } from 'kysely';
 import { Problem } from '../errors.js';
+import { DEFAULT_ITEMS } from '../limits.js';
 import type { Label } from '../labels.js';
 import { type Correction, EXPORTED_COLUMNS, type ExportedCorrection, toCorrections } from './correction-rows.js';
 import { findRows } from './correction-lookup.js';
@@ -32,7 +33,7 @@ export interface CorrectionFilters {
 }
 
 export interface CorrectionListOptions extends CorrectionFilters {
-  /** 1 to 200; 50 by default. */
+  /** From 1 to LIMITS.items_per_list. */
   readonly limit?: number;
   readonly cursor?: string;
 }
@@ -83,7 +84,7 @@ const SHAPE = ['string', 'string'] as const;
 /** Newest first; a walk by `next_cursor` meets what was there at its start once. */
 export async function listCorrections(
   db: Kysely<Schema>,
-  { limit = 50, cursor, state, ...filters }: CorrectionListOptions = {},
+  { limit = DEFAULT_ITEMS, cursor, state, ...filters }: CorrectionListOptions = {},
 ): Promise<CorrectionPage> {
   const after = cursor === undefined ? null : decodeCursor(cursor, SHAPE);
   const table = state === 'ended' ? 'nli_correction_history' : 'nli_corrections';

@@ -15,7 +15,7 @@ export type UnitInput<F> = F extends Unit<infer I, unknown> ? I : never;
 export type UnitOutput<F> = F extends Unit<never, infer O> ? O : never;
 
 export interface DatabaseHealth {
-  /** `stopped`: a commit met an I/O error, nothing is written until the process starts anew. */
+  /** `stopped`: a commit met an I/O error, or the file is gone; nothing is written until the process starts anew. */
   readonly writing: 'open' | 'restarting' | 'stopped';
   readonly reading: 'open' | 'restarting';
   /** Why writing is stopped. */
@@ -63,15 +63,25 @@ const WORKER = new URL('./worker.js', import.meta.url);
 
 /** Commits and their units, as the writer tells them. */
 class Tally {
+  readonly #log: Log;
   groups = 0;
   units = 0;
   stopped: string | null = null;
 
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
   count({ replies, group, stopped }: Replies): void {
-    this.stopped = stopped ?? this.stopped;
+    if (stopped !== null && this.stopped === null) this.#stop(stopped);
     if (!group) return;
     this.groups += 1;
     this.units += replies.length;
+  }
+
+  #stop(reason: string): void {
+    this.stopped = reason;
+    this.#log.error({ reason }, 'nothing is written any more until the service starts anew');
   }
 }
 
@@ -83,7 +93,7 @@ class Tally {
 export async function openDatabase<U extends Units = typeof units>(options: DatabaseOptions): Promise<Database<U>> {
   const { log = SILENT, worker: script = WORKER, busyTimeoutMs = 5000, streamIdleMs = 60_000 } = options;
   const file = databaseFile(options.url);
-  const tally = new Tally();
+  const tally = new Tally(log);
   const shared = { script, log, onReplies: (replies: Replies) => tally.count(replies) };
   const open = (role: Role): OpenRequest => ({
     kind: 'open',

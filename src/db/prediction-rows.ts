@@ -1,11 +1,18 @@
 /** A recorded judgement as it is read: its row with texts and revision joined in. */
 import type { Kysely } from 'kysely';
 import type { Label } from '../labels.js';
-import type { AdapterRef } from './record.js';
 import type { Schema } from './schema.js';
 
-/** A recorded judgement as it goes out. */
+/** What names an adapter in an answer. */
+export interface AdapterRef {
+  readonly id: string;
+  readonly version: string;
+  readonly digest: string;
+}
+
+/** A judgement that was made without error, as it is recorded and as it goes out. */
 export interface Prediction {
+  /** UUIDv7. */
   readonly id: string;
   readonly pair_id: string;
   readonly page_id: string | null;
@@ -20,7 +27,9 @@ export interface Prediction {
   readonly model_digest: string;
   /** null: the base model answered. */
   readonly adapter: AdapterRef | null;
+  /** From the request's admission to its logits. */
   readonly latency_ms: number;
+  /** RFC 3339, UTC, milliseconds, as Date.toISOString() writes it. */
   readonly created_at: string;
   /** What the candidate of a live shadow said where it disagreed. */
   readonly shadow: ShadowAnswer | null;

@@ -1,6 +1,7 @@
 /** Reading recorded judgements: one, a page of them, or a random draw. */
 import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
+import { DEFAULT_ITEMS, LIMITS } from '../limits.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { WANTED_SHAPE, wantedPage } from './disputed.js';
 import type { PredictionFilters } from './filters.js';
@@ -12,7 +13,7 @@ import type { Schema } from './schema.js';
 export interface ListOptions extends PredictionFilters {
   /** `wanted`: where a live shadow disagreed, then the closest decisions. `random`: a uniform draw from what matches. Else the newest first. */
   readonly review?: 'wanted' | 'random';
-  /** 1 to 200; 50 by default. */
+  /** From 1 to LIMITS.items_per_list. */
   readonly limit?: number;
   readonly cursor?: string;
 }
@@ -22,9 +23,6 @@ export interface PredictionPage {
   /** Gives the page after this one; null at the end, and always for a random draw. */
   readonly next_cursor: string | null;
 }
-
-const DEFAULT_LIMIT = 50;
-export const LARGEST_LIMIT = 200;
 
 function invalid(pointer: string, detail: string): Problem {
   return new Problem('invalid-request', `${pointer} ${detail}`, { errors: [{ pointer, detail }] });
@@ -89,8 +87,9 @@ export async function listPredictions(
   options: ListOptions = {},
   random: () => number = Math.random,
 ): Promise<PredictionPage> {
-  const { review, limit = DEFAULT_LIMIT, cursor } = options;
-  if (!Number.isInteger(limit) || limit < 1 || limit > LARGEST_LIMIT) throw invalid('limit', 'must be from 1 to 200');
+  const { review, limit = DEFAULT_ITEMS, cursor } = options;
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMITS.items_per_list)
+    throw invalid('limit', `must be from 1 to ${LIMITS.items_per_list}`);
   if (review === 'wanted') return await listWanted(db, limit, options);
   if (review === undefined) return await listPage(db, ORDERS.newest, limit, options);
   if (cursor !== undefined) throw invalid('cursor', 'a random draw has no pages');

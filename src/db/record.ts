@@ -2,36 +2,13 @@
 import { createHash } from 'node:crypto';
 import type { Insertable, Kysely, Selectable } from 'kysely';
 import { LABELS, type Label } from '../labels.js';
+import type { Prediction } from './prediction-rows.js';
 import type { PredictionsTable, RevisionsTable, Schema } from './schema.js';
 
-export interface AdapterRef {
-  readonly id: string;
-  readonly version: string;
-  readonly digest: string;
-}
-
-/** One judgement that was made without error. */
-export interface NewPrediction {
-  /** UUIDv7. */
-  readonly id: string;
-  readonly pair_id: string;
-  readonly page_id: string | null;
-  readonly premise: string;
-  readonly nli_hypothesis: string;
-  readonly label: Label;
-  readonly raw_label: string;
-  readonly confidence: number;
-  readonly scores: Readonly<Record<Label, number>>;
-  readonly truncated: boolean;
-  readonly model: string;
-  readonly model_digest: string;
-  /** null: the base model answered. */
-  readonly adapter: AdapterRef | null;
-  readonly latency_ms: number;
+/** One judgement as it is kept: what was asked and answered, what made it, and who asked. */
+export interface NewPrediction extends Omit<Prediction, 'shadow'> {
   /** The API key that asked; null while the service is open. */
-  readonly key_id?: string | null;
-  /** ISO 8601, UTC, milliseconds, as Date.toISOString() writes it. */
-  readonly created_at: string;
+  readonly key_id: string | null;
 }
 
 export interface RecordInput {
@@ -56,15 +33,25 @@ const hex = (digest: Uint8Array) => Buffer.from(digest).toString('hex');
 /** Stores each text unless it is there; text → its id. */
 async function internTexts(db: Kysely<Schema>, texts: readonly string[]): Promise<Map<string, number>> {
   const rows = texts.map((text) => ({ text, sha256: createHash('sha256').update(text).digest() }));
-  const sought = rows.map(({ sha256 }) => sha256);
-  await db
+  const added = await db
     .insertInto('texts')
     .values(rows)
     .onConflict((conflict) => conflict.column('sha256').doNothing())
+    .returning(['id', 'sha256'])
     .execute();
-  const found = await db.selectFrom('texts').select(['id', 'sha256']).where('sha256', 'in', sought).execute();
-  const ids = new Map(found.map(({ id, sha256 }) => [hex(sha256), id]));
+  const ids = new Map(added.map(({ id, sha256 }) => [hex(sha256), id]));
+  const old = rows.map(({ sha256 }) => sha256).filter((sha256) => !ids.has(hex(sha256)));
+  for (const { id, sha256 } of await knownTexts(db, old)) ids.set(hex(sha256), id);
   return new Map(rows.map(({ text, sha256 }) => [text, idIn(ids, hex(sha256))]));
+}
+
+/** Most texts are new: then nothing is asked. */
+async function knownTexts(
+  db: Kysely<Schema>,
+  sought: readonly Buffer[],
+): Promise<{ id: number; sha256: Uint8Array }[]> {
+  if (sought.length === 0) return [];
+  return await db.selectFrom('texts').select(['id', 'sha256']).where('sha256', 'in', sought).execute();
 }
 
 function idIn(ids: ReadonlyMap<string, number>, key: string): number {
@@ -119,7 +106,7 @@ async function recordSome(db: Kysely<Schema>, rows: readonly NewPrediction[]): P
     scores: JSON.stringify(row.scores),
     truncated: row.truncated ? 1 : 0,
     latency_ms: row.latency_ms,
-    key_id: row.key_id ?? null,
+    key_id: row.key_id,
     created_at: row.created_at,
   }));
   await db.insertInto('predictions').values(values).execute();

@@ -8,6 +8,7 @@ import { commitGroup, type GroupContext, type Job, type Units } from './group.js
 import type { Envelope, OpenRequest, Replies, Reply, RewriteRequest } from './messages.js';
 import { migrate } from './migrate.js';
 import type { Schema } from './schema.js';
+import { watchFiles } from './watched-files.js';
 
 /** A worker's part after it has opened its file. */
 export interface Server {
@@ -26,6 +27,8 @@ const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 class Writer implements Server {
   readonly #context: GroupContext;
+  /** What became of the files; null while they are in their places. */
+  readonly #lostFiles: () => string | null;
   readonly #post: (replies: Replies) => void;
   readonly #jobs: Job[] = [];
   readonly #rewrites: (Pick<Job, 'id'> & Pick<RewriteRequest, 'pages'>)[] = [];
@@ -34,6 +37,7 @@ class Writer implements Server {
 
   constructor(context: GroupContext, post: (replies: Replies) => void) {
     this.#context = context;
+    this.#lostFiles = watchFiles(context.connection.name);
     this.#post = post;
   }
 
@@ -55,8 +59,11 @@ class Writer implements Server {
       await nextTurn();
       const jobs = this.#jobs.splice(0, LARGEST_GROUP);
       if (jobs.length === 0) this.#rewrite();
-      else if (this.#stopped === null) await this.#commit(jobs);
-      else this.#refuse(jobs, this.#stopped);
+      else {
+        this.#stopped ??= this.#lostFiles();
+        if (this.#stopped === null) await this.#commit(jobs);
+        else this.#refuse(jobs, this.#stopped);
+      }
     }
     this.#draining = null;
   }

@@ -34,9 +34,9 @@ function end(error: unknown): Promise<never> {
   return new Promise(() => process.send?.(message, () => process.exit(1)));
 }
 
-async function open({ checkpoint, threads, wideThreads }: OpenMessage): Promise<Opened> {
+async function open({ checkpoint, precision, threads, wideThreads }: OpenMessage): Promise<Opened> {
   try {
-    const engine = { model: new Model(checkpoint), threads, wideThreads };
+    const engine = { model: new Model(checkpoint, precision), threads, wideThreads };
     send({ kind: 'ready', tokensPerSecond: await measure(engine) });
     return engine;
   } catch (error) {

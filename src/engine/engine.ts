@@ -2,11 +2,14 @@
 import os from 'node:os';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
+import type { Precision } from '../graph/linears.js';
 import { InferencePool } from './pool.js';
 
 export interface ClassifyOptions {
   /** Digest of the adapter to answer with, which the engine must hold; null (the default) for the base model. */
   readonly adapter?: string | null;
+  /** Rows of several calls with the same mix may share a batch although their adapters differ. */
+  readonly mix?: string;
   /** In place of `adapter`: each row is judged by all of these in one batch; the answer has them row by row, in this order. */
   readonly adapters?: readonly (string | null)[];
   /** By row: who may judge it too, in the same batch. The answer has nothing of it and never waits for it. */
@@ -86,6 +89,8 @@ export interface EngineOptions {
   readonly threads: number;
   /** A lone small batch on an idle engine uses a session over all cores. */
   readonly wideSession: boolean;
+  /** Of the frozen Linears. */
+  readonly precision: Precision;
   readonly queuePairs: number;
   readonly queueTokens: number;
   /** Padded tokens of a batch; less where the machine would need more than a second for them. */
@@ -101,6 +106,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   children: os.availableParallelism(),
   threads: 1,
   wideSession: true,
+  precision: 'float32',
   queuePairs: 4096,
   queueTokens: 262_144,
   batchTokens: 1024,

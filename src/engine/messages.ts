@@ -1,10 +1,12 @@
 /** All that crosses between the engine and its inference children (IPC with serialization 'advanced'). */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
+import type { Precision } from '../graph/linears.js';
 
 export interface OpenMessage {
   readonly kind: 'open';
   readonly checkpoint: Checkpoint;
+  readonly precision: Precision;
   /** Threads of the everyday sessions, and of those for a lone small batch (0: none). */
   readonly threads: number;
   readonly wideThreads: number;

@@ -5,7 +5,10 @@ import { type AdapterFeeds, type AdapterTensors, adapterFeeds, commonShape } fro
 import { ADAPTER_OF_ROW, type AdapterShape } from '../graph/adapter-shape.js';
 import { batch } from '../graph/batch.js';
 import { forward } from '../graph/deberta.js';
+import { type Precision, float32Linears, int8Linears } from '../graph/linears.js';
 import { compile } from '../graph/onnx.js';
+import { weightsOf } from '../graph/weights.js';
+import { int8Limit } from '../runtime/int8.js';
 import { type Session, openSession } from '../runtime/session.js';
 
 export interface RowsOfAdapters {
@@ -23,12 +26,14 @@ interface Held {
 
 export class Model {
   readonly #checkpoint: Checkpoint;
+  readonly #precision: Precision;
   readonly #sessions = new Map<string, Promise<Session>>();
   readonly #adapters = new Map<string, Held>();
   #base: Promise<AdapterTensors> | undefined;
 
-  constructor(checkpoint: Checkpoint) {
+  constructor(checkpoint: Checkpoint, precision: Precision) {
     this.#checkpoint = checkpoint;
+    this.#precision = precision;
   }
 
   /** Makes sure that a graph of `shape` (null: none) has a session of `threads`; one that failed is tried anew. */
@@ -42,8 +47,10 @@ export class Model {
     return opening;
   }
 
-  #open(shape: AdapterShape | null, threads: number): Promise<Session> {
-    const graph = compile(forward(this.#checkpoint, shape));
+  async #open(shape: AdapterShape | null, threads: number): Promise<Session> {
+    const weights = weightsOf(this.#checkpoint);
+    const linears = this.#precision === 'int8' ? int8Linears(weights, await int8Limit()) : float32Linears(weights);
+    const graph = compile(forward(this.#checkpoint, shape, { linears }));
     const { directory } = this.#checkpoint;
     return readUnchanged(this.#checkpoint, () => openSession(graph, { directory, threads }));
   }

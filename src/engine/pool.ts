@@ -62,7 +62,7 @@ export class InferencePool implements Engine {
       { length: options.children },
       (_, i) =>
         new Slot(
-          { checkpoint, threads: options.threads, wideThreads: i === 0 ? wide : 0 },
+          { checkpoint, precision: options.precision, threads: options.threads, wideThreads: i === 0 ? wide : 0 },
           this.#adapters.tensors,
           this.#mixes,
           events,
@@ -75,9 +75,9 @@ export class InferencePool implements Engine {
     for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw this.#nobody();
-    const { adapter = null, adapters = [adapter], riders = [] } = options;
+    const { adapter = null, adapters = [adapter], riders = [], mix } = options;
     if (!adapters.every((one) => one === null || this.#isHeld(one))) throw unavailable('the adapter is not loaded');
-    const request = new Request(rows, { adapters, riders }, performance.now());
+    const request = new Request(rows, { adapters, riders, mix }, performance.now());
     this.#queue.push(request, this.#tokensPerSecond());
     this.#dispatch();
     return this.#whileWanted(request, options);

@@ -22,6 +22,7 @@ export interface Judged {
   readonly adapters: readonly (string | null)[];
   /** By row. */
   readonly riders?: readonly (Rider | undefined)[];
+  readonly mix?: string | undefined;
 }
 
 export class Request {
@@ -33,14 +34,15 @@ export class Request {
   #reject!: (reason: Error) => void;
   settled = false;
 
-  constructor(rows: readonly Int32Array[], { adapters, riders }: Judged, since: number) {
+  /** `mix` lets rows share a batch with those of other adapters. */
+  constructor(rows: readonly Int32Array[], { adapters, riders, mix }: Judged, since: number) {
     this.#left = rows.length * adapters.length;
     this.#logits = Array.from({ length: this.#left }, () => null);
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const key = `adapters ${adapters.join()}`;
+    const key = mix === undefined ? `adapters ${adapters.join()}` : `mix ${mix} of ${adapters.length}`;
     this.entries = rows.map((ids, index) => ({
       request: this,
       index,

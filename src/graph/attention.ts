@@ -11,7 +11,6 @@ import {
   add,
   floats,
   gather,
-  gemm,
   input,
   matmul,
   multiply,
@@ -23,6 +22,7 @@ import {
 } from './build.js';
 import type { Branches, Rows } from './branches.js';
 import { type Dim, mul, sub } from './dims.js';
+import { type Linears, float32Linears } from './linears.js';
 import { skew } from './relative.js';
 import type { Value } from './value.js';
 import type { Weights } from './weights.js';
@@ -38,6 +38,7 @@ const TWICE_L = mul(2, 'L');
 export interface LayerContext {
   readonly config: DebertaConfig;
   readonly weights: Weights;
+  readonly linears: Linears;
   readonly branches: Branches;
   /** Normalised relative embeddings, [2·span, d]. */
   readonly relative: Value;
@@ -78,12 +79,9 @@ function mixed(at: LayerContext, scores: readonly Value[], x: Value, rows: Rows)
   return reshape(transpose(context, [2, 0, 1, 3]), mul(rows.tokens, rows.batch), at.config.hiddenSize);
 }
 
-function project({ weights, branches, layer }: LayerContext, linear: LayerLinear, x: Value, rows: Rows): Value {
-  return branches.linear(layer, linear, x, frozen(weights, layerModule(layer, linear), x), rows);
+function project({ linears, branches, layer }: LayerContext, linear: LayerLinear, x: Value, rows: Rows): Value {
+  return branches.linear(layer, linear, x, linears(layerModule(layer, linear), x), rows);
 }
-
-export const frozen = (weights: Weights, module: string, x: Value): Value =>
-  gemm(x, weights(`${module}.weight`), weights(`${module}.bias`), { transB: 1 });
 
 const heads = ({ config }: LayerContext, x: Value, { tokens, batch }: Rows): Value =>
   reshape(x, tokens, batch, config.heads, config.headSize);
@@ -102,7 +100,7 @@ function positions(
   order: string,
 ): Value {
   const rows = input(order, 'int32', [TWICE_L]);
-  const table = frozen(weights, layerModule(layer, linear), relative);
+  const table = float32Linears(weights)(layerModule(layer, linear), relative);
   const pos = branches.shared(
     layer,
     linear,

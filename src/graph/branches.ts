@@ -6,7 +6,7 @@
 import { CLASSIFIER, type LayerLinear, layerModule, linearShape } from '../checkpoint/names.js';
 import type { DebertaConfig } from '../checkpoint/checkpoint.js';
 import { ADAPTER_OF_ROW, type AdapterShape, HEAD_BIAS, HEAD_WEIGHT, isTarget, loraInput } from './adapter-shape.js';
-import { add, gather, gemm, input, matmul, reshape, transpose } from './build.js';
+import { add, gather, gemm, input, matmul, reshape, times, transpose } from './build.js';
 import { type DimLike, mul } from './dims.js';
 import type { Value } from './value.js';
 import type { Weights } from './weights.js';
@@ -53,17 +53,24 @@ function single(config: DebertaConfig, shape: AdapterShape, dropout: Dropout): B
   const branch = (layer: number, linear: LayerLinear, x: Value, base: Value, rows: DropoutRows): Value => {
     if (!isTarget(shape, linear)) return base;
     const [a, b] = loraInputs(config, shape, layer, linear);
-    return gemm(gemm(dropout(layer, linear, x, rows), a, null, { transB: 1 }), b, base, { transB: 1 });
+    const down = gemm(dropout(layer, linear, x, rows), a, null, { transB: 1, alpha: HALF });
+    return gemm(down, b, base, { transB: 1, alpha: 1 / HALF });
   };
   return {
     linear: (layer, linear, x, base) => branch(layer, linear, x, base, 'tokens'),
     shared: (layer, linear, x, base, order) => shareable(branch(layer, linear, x, base, order)),
     head: (pooled) => {
       const w = input(HEAD_WEIGHT, 'float32', [classes, config.hiddenSize]);
-      return gemm(pooled, w, input(HEAD_BIAS, 'float32', [classes]), { transB: 1 });
+      return gemm(times(pooled, HALF), w, input(HEAD_BIAS, 'float32', [classes]), { transB: 1, alpha: 1 / HALF });
     },
   };
 }
+
+/**
+ * onnxruntime multiplies a single row by another kernel, which sums in another order, unless alpha is not 1. A power of
+ * two changes no digit: so a row's answer is the same to the bit whether it is alone or in a batch.
+ */
+const HALF = 0.5;
 
 function bank(config: DebertaConfig, shape: AdapterShape): Branches {
   const classes = config.id2label.length;

@@ -1,6 +1,6 @@
 /** Free functions that make values: `gemm(x, w, b)` reads like the formula it stands for. */
 import { type DimLike, type Shape, constant, dim, sameShape, shape } from './dims.js';
-import { OPERATORS, type OpAttributes, type OpName, type Operator } from './operators.js';
+import { OPERATORS, type OpAttributes, type OpName, type Operator, type Slope } from './operators.js';
 import { type DType, type Node, type Value, type WeightSource, value } from './value.js';
 
 export const apply = <K extends OpName>(op: K, inputs: readonly Value[], attributes: OpAttributes[K]): Value =>
@@ -31,6 +31,10 @@ export const floats = (data: readonly number[], dims: readonly number[]): Value 
     { kind: 'constant', data: new Uint8Array(Float32Array.from(data).buffer) },
   );
 
+/** A constant of bytes: int8 (two's complement) or uint8. */
+export const bytes = (dtype: 'int8' | 'uint8', data: readonly number[], dims: readonly number[]): Value =>
+  value({ dtype, shape: shape(...dims) }, { kind: 'constant', data: Uint8Array.from(data) });
+
 export const ints = (data: readonly number[]): Value =>
   value(
     { dtype: 'int64', shape: shape(data.length) },
@@ -40,6 +44,15 @@ export const ints = (data: readonly number[]): Value =>
 export const add = (a: Value, b: Value): Value => apply('Add', [a, b], {});
 export const subtract = (a: Value, b: Value): Value => apply('Sub', [a, b], {});
 export const multiply = (a: Value, b: Value): Value => apply('Mul', [a, b], {});
+/** The larger of each two elements. */
+export const larger = (a: Value, b: Value): Value => apply('Max', [a, b], {});
+export const reduceMax = (x: Value, axis: number): Value => apply('ReduceMax', [x], { axes: [axis], keepdims: 0 });
+export const reduceMin = (x: Value, axis: number): Value => apply('ReduceMin', [x], { axes: [axis], keepdims: 0 });
+/** Each row of x as codes: round(x / scale) + zero, scale and zero [rows]. */
+export const quantize = (x: Value, scale: Value, zero: Value): Value =>
+  apply('QuantizeLinear', [x, scale, zero], { axis: 0 });
+/** y, differentiated as a function of x by `slope`. */
+export const straightThrough = (x: Value, y: Value, slope: Slope): Value => apply('StraightThrough', [x, y], { slope });
 export const cast = (x: Value, to: DType): Value => (x.dtype === to ? x : apply('Cast', [x], { to }));
 export const gather = (x: Value, indices: Value, axis = 0): Value => apply('Gather', [x, indices], { axis });
 export const gelu = (x: Value): Value => apply('Gelu', [x], {});

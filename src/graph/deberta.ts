@@ -17,30 +17,65 @@ import {
   layerModule,
 } from '../checkpoint/names.js';
 import type { AdapterShape } from './adapter-shape.js';
-import { type LayerContext, attention, firstRowAttention, frozen } from './attention.js';
-import { type Dropout, type Rows, branches } from './branches.js';
+import { type LayerContext, attention, firstRowAttention } from './attention.js';
+import { type Branches, type Dropout, type Rows, branches } from './branches.js';
 import { add, cast, gather, gelu, gemm, input, layerNorm, multiply, slice } from './build.js';
 import { mul } from './dims.js';
+import { type Linears, float32Linears } from './linears.js';
 import type { Value } from './value.js';
 import { type Weights, stored, weightsOf } from './weights.js';
 
 export const INPUT_IDS = 'input_ids';
 export const TOKEN_MASK = 'token_mask';
+export const HIDDEN_STATES = 'hidden_states';
 
-export function forward(checkpoint: Checkpoint, shape: AdapterShape | null, dropout?: Dropout): { logits: Value } {
-  const { config } = checkpoint;
-  const weights = weightsOf(checkpoint);
-  const branch = branches(config, weights, shape, dropout);
-  const relative = relativeEmbeddings(checkpoint, weights);
-  let x = embeddings(checkpoint, weights);
-  for (let layer = 0; layer < config.layers; layer++) {
-    x = encoderLayer({ config, weights, branches: branch, relative, layer }, x);
-  }
-  return { logits: branch.head(gelu(frozen(weights, POOLER, x))) };
+export interface ForwardOptions {
+  /** Of the frozen Linears; float32 by default. */
+  readonly linears?: Linears;
+  readonly dropout?: Dropout;
+  /** The first layer that is computed: its input is then fed as `hidden_states` (lowerLayers), [L·B, d]. */
+  readonly from?: number;
 }
 
-function embeddings(checkpoint: Checkpoint, weights: Weights): Value {
+export function forward(
+  checkpoint: Checkpoint,
+  shape: AdapterShape | null,
+  { dropout, linears = float32Linears(weightsOf(checkpoint)), from = 0 }: ForwardOptions = {},
+): { logits: Value } {
   const { config } = checkpoint;
+  const branch = branches(config, weightsOf(checkpoint), shape, dropout);
+  const x = from === 0 ? embeddings(checkpoint) : input(HIDDEN_STATES, 'float32', [mul('L', 'B'), config.hiddenSize]);
+  const last = layers({ checkpoint, branch, linears, from, to: config.layers }, x);
+  return { logits: branch.head(gelu(linears(POOLER, last))) };
+}
+
+/** The hidden states that layer `to` begins with, [L·B, d], of the base model alone. */
+export function lowerLayers(checkpoint: Checkpoint, to: number, linears: Linears): { hidden_states: Value } {
+  const branch = branches(checkpoint.config, weightsOf(checkpoint), null);
+  return { hidden_states: layers({ checkpoint, branch, linears, from: 0, to }, embeddings(checkpoint)) };
+}
+
+interface Layers {
+  readonly checkpoint: Checkpoint;
+  readonly branch: Branches;
+  readonly linears: Linears;
+  readonly from: number;
+  readonly to: number;
+}
+
+function layers({ checkpoint, branch, linears, from, to }: Layers, x: Value): Value {
+  const { config } = checkpoint;
+  const weights = weightsOf(checkpoint);
+  const relative = relativeEmbeddings(checkpoint, weights);
+  let states = x;
+  for (let layer = from; layer < to; layer++)
+    states = encoderLayer({ config, weights, linears, branches: branch, relative, layer }, states);
+  return states;
+}
+
+function embeddings(checkpoint: Checkpoint): Value {
+  const { config } = checkpoint;
+  const weights = weightsOf(checkpoint);
   const ids = input(INPUT_IDS, 'int32', [mul('L', 'B')]);
   const words = cast(gather(stored(checkpoint, WORD_EMBEDDINGS), ids), 'float32'); // [L·B, e]
   const wide =
@@ -80,8 +115,8 @@ function addAndNorm(
 
 type Dense = 'attention.output.dense' | 'intermediate.dense' | 'output.dense';
 
-const dense = ({ weights, branches: branch, layer }: LayerContext, linear: Dense, x: Value, rows: Rows): Value =>
-  branch.linear(layer, linear, x, frozen(weights, layerModule(layer, linear), x), rows);
+const dense = ({ linears, branches: branch, layer }: LayerContext, linear: Dense, x: Value, rows: Rows): Value =>
+  branch.linear(layer, linear, x, linears(layerModule(layer, linear), x), rows);
 
 const norm = ({ layerNormEpsilon }: LayerContext['config'], weights: Weights, module: string, x: Value): Value =>
   layerNorm(x, weights(`${module}.weight`), weights(`${module}.bias`), layerNormEpsilon);

@@ -107,6 +107,10 @@ export const GRADIENT_RULES = {
   /** dx = dy - exp(y) · Σ dy. */
   LogSoftmax: (_node, dy, y) => [plus(() => subtract(dy, multiply(exp(y), rowSums(dy))))],
 
+  MatMulIntegerToFloat: () => notDifferentiated('MatMulIntegerToFloat'),
+
+  Max: () => notDifferentiated('Max'),
+
   /** da = dy·b, db = dy·a, summed over the axes that were stretched. */
   Mul: ({ inputs: [a, b] }, dy) => [
     plus(() => unbroadcast(multiply(dy, b!), a!.shape)),
@@ -115,6 +119,12 @@ export const GRADIENT_RULES = {
 
   /** dx = dy without the padding. */
   Pad: ({ inputs: [x], attributes: { axis, before } }, dy) => [plus(() => slice(dy, axis, before, x!.shape[axis]!))],
+
+  QuantizeLinear: () => notDifferentiated('QuantizeLinear'),
+
+  ReduceMax: () => notDifferentiated('ReduceMax'),
+
+  ReduceMin: () => notDifferentiated('ReduceMin'),
 
   /** dx = dy, repeated along the axis that was summed. */
   ReduceSum: ({ inputs: [x], attributes: { axis } }, dy) => [
@@ -132,6 +142,9 @@ export const GRADIENT_RULES = {
   /** dx = y · (dy - Σ dy·y). */
   Softmax: (_node, dy, y) => [plus(() => multiply(y, subtract(dy, rowSums(multiply(dy, y)))))],
 
+  /** As its slope says. */
+  StraightThrough: ({ attributes: { slope } }, dy) => [(sum) => slope(dy, sum)],
+
   /** da = dy, db = -dy, summed over the axes that were stretched. */
   Sub: ({ inputs: [a, b] }, dy) => [
     plus(() => unbroadcast(dy, a!.shape)),
@@ -148,6 +161,11 @@ export const GRADIENT_RULES = {
     ),
   ],
 } satisfies { readonly [K in OpName]: GradientRule<K> };
+
+/** Steps of quantisation: differentiated, where they are, by what they stand for. */
+function notDifferentiated(op: OpName): never {
+  throw new TypeError(`${op} has no gradient: what is quantised is differentiated by the Linear it stands for`);
+}
 
 const not = (flag: 0 | 1): 0 | 1 => (flag ? 0 : 1);
 

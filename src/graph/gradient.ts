@@ -49,7 +49,7 @@ function nodesBetween(loss: Value, wanted: ReadonlySet<Key>): Map<Node, Value> {
     const { node } = v.source;
     const known = visited.get(node);
     if (known !== undefined) return known;
-    const found = node.inputs.map(leads).includes(true);
+    const found = differentiated(node).map(leads).includes(true);
     visited.set(node, found);
     if (found) between.set(node, v);
     return found;
@@ -57,6 +57,9 @@ function nodesBetween(loss: Value, wanted: ReadonlySet<Key>): Map<Node, Value> {
   leads(loss);
   return between;
 }
+
+const differentiated = (node: Node): readonly Value[] =>
+  node.op === 'StraightThrough' ? node.inputs.slice(0, 1) : node.inputs;
 
 /** The table pairs each operator with its own rule, which the type of a node picked at run time cannot show. */
 const ruleOf = (node: Node): GradientRule => GRADIENT_RULES[node.op] as GradientRule;

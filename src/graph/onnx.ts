@@ -30,7 +30,7 @@ const OPSETS = [
   ['com.microsoft', 1],
 ] as const;
 
-const ELEMENT: Record<DType, number> = { float32: 1, int32: 6, int64: 7, float16: 10, bfloat16: 16 };
+const ELEMENT: Record<DType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10, bfloat16: 16 };
 const EXTERNAL = 1;
 
 /** The ONNX file of the graph that ends in `outputs`, and what its host has to feed. */
@@ -73,6 +73,7 @@ class Writer {
   /** The name of `v`, having written whatever makes it. */
   #name(v: Value): string {
     const { source } = v;
+    if (source.kind === 'node' && source.node.op === 'StraightThrough') return this.#name(source.node.inputs[1]!);
     if (source.kind === 'node')
       return outputName(this.#names.get(source.node) ?? this.#node(source.node), source.output);
     const key = keyOf(v);

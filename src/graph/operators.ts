@@ -4,7 +4,7 @@
  * Semantics: https://onnx.ai/onnx/operators and onnxruntime's docs/ContribOperators.md (domain com.microsoft).
  */
 import { type Dim, type Shape, add as sum, constant, dim, equal, mul, shapeText, sameShape, size } from './dims.js';
-import type { DType, TensorType } from './value.js';
+import type { DType, TensorType, Value } from './value.js';
 
 export interface OpAttributes {
   Add: Record<never, never>;
@@ -20,18 +20,34 @@ export interface OpAttributes {
   /** With `statistics`, outputs 1 and 2 are the rows' mean and inverse standard deviation. */
   LayerNormalization: { axis: -1; epsilon: number; statistics?: 1 };
   LogSoftmax: { axis: -1 };
+  /** (codes - zero point) · W · (scale of each column), + bias: codes uint8 [M, K], W int8 [K, N]. */
+  MatMulIntegerToFloat: Record<never, never>;
+  Max: Record<never, never>;
   Mul: Record<never, never>;
   /** Zeros before and after, on one axis; written as ONNX inputs. */
   Pad: { axis: number; before: Dim; after: Dim };
+  /** round(x / scale) + zero point, saturated to the zero point's type: a scale and a zero point for each row (axis 0). */
+  QuantizeLinear: { axis: 0 };
+  ReduceMax: { axes: readonly [number]; keepdims: 0 };
+  ReduceMin: { axes: readonly [number]; keepdims: 0 };
   ReduceSum: { axis: number; keepdims?: 1 };
   /** `to` is written as the second ONNX input. */
   Reshape: { to: Shape };
   /** One axis; start and length are written as ONNX inputs. */
   Slice: { axis: number; start: Dim; length: Dim };
   Softmax: { axis: -1 };
+  /**
+   * The second input, differentiated as a function of the first alone, by a slope of its own: so a Linear is computed in
+   * integers and differentiated as the float32 one it stands for (straight-through estimator, Bengio et al. 2013). It is
+   * not written: in the file there is only the second input.
+   */
+  StraightThrough: { slope: Slope };
   Sub: Record<never, never>;
   Transpose: { perm: readonly number[] };
 }
+
+/** The gradient of the loss by x, given dy and the sum of what x has got so far. */
+export type Slope = (dy: Value, sum: Value | null) => Value;
 
 export type OpName = keyof OpAttributes;
 export type Domain = '' | 'com.microsoft';
@@ -98,12 +114,42 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     },
   },
   LogSoftmax: { domain: '', infer: ([x]) => x! },
+  MatMulIntegerToFloat: {
+    domain: 'com.microsoft',
+    infer: ([codes, w, one, scale, codesZero, wZero, bias]) => {
+      const [[m, k], [k2, n]] = [codes!.shape, w!.shape] as [[Dim, Dim], [Dim, Dim]];
+      fits(
+        codes!.shape.length === 2 && w!.shape.length === 2 && equal(k, k2),
+        'MatMulIntegerToFloat',
+        codes!.shape,
+        w!.shape,
+      );
+      for (const scalar of [one!, codesZero!])
+        fits(equal(size(scalar.shape), 1), 'MatMulIntegerToFloat', scalar.shape, []);
+      for (const perColumn of [scale!, wZero!, ...(bias ? [bias] : [])])
+        fits(sameShape(perColumn.shape, [n]), 'MatMulIntegerToFloat', w!.shape, perColumn.shape);
+      return like(scale!, [m, n]);
+    },
+  },
+  Max: { domain: '', infer: ([a, b]) => like(oneType('Max', a!, b!), broadcast(a!.shape, b!.shape)) },
   Mul: { domain: '', infer: ([a, b]) => like(oneType('Mul', a!, b!), broadcast(a!.shape, b!.shape)) },
   Pad: {
     domain: '',
     infer: ([x], { axis, before, after }) =>
       like(x!, x!.shape.with(axisOf('Pad', x!, axis), sum(before, x!.shape[axis]!, after))),
   },
+  QuantizeLinear: {
+    domain: '',
+    infer: ([x, scale, zero]) => {
+      const rows = x!.shape.slice(0, 1);
+      for (const perRow of [scale!, zero!])
+        fits(sameShape(perRow.shape, rows), 'QuantizeLinear', x!.shape, perRow.shape);
+      oneType('QuantizeLinear', x!, scale!);
+      return { dtype: zero!.dtype, shape: x!.shape };
+    },
+  },
+  ReduceMax: { domain: '', infer: ([x], { axes }) => without('ReduceMax', x!, axes[0]) },
+  ReduceMin: { domain: '', infer: ([x], { axes }) => without('ReduceMin', x!, axes[0]) },
   ReduceSum: {
     domain: '',
     infer: ([x], { axis, keepdims }) => {
@@ -132,6 +178,10 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     },
   },
   Softmax: { domain: '', infer: ([x]) => x! },
+  StraightThrough: {
+    domain: '',
+    infer: ([x, y]) => oneType('StraightThrough', y!, x!),
+  },
   Sub: { domain: '', infer: ([a, b]) => like(oneType('Sub', a!, b!), broadcast(a!.shape, b!.shape)) },
   Transpose: {
     domain: '',
@@ -144,6 +194,9 @@ export const OPERATORS: { readonly [K in OpName]: Operator<OpAttributes[K]> } = 
     },
   },
 };
+
+const without = (op: OpName, x: TensorType, axis: number): TensorType =>
+  like(x, x.shape.toSpliced(axisOf(op, x, axis), 1));
 
 const like = (x: TensorType, shape: Shape): TensorType => ({ dtype: x.dtype, shape });
 

@@ -10,6 +10,7 @@ import { input, logSoftmax, multiply, reduceSum, reshape, times } from './build.
 import { forward } from './deberta.js';
 import { type Shape, mul } from './dims.js';
 import { gradients } from './gradient.js';
+import type { Linears } from './linears.js';
 import type { Outputs } from './onnx.js';
 import type { Value } from './value.js';
 
@@ -43,13 +44,22 @@ export interface TrainingShape {
   readonly modules: readonly AdaptedModule[];
   /** With masks on the LoRA branches' inputs. */
   readonly dropout: boolean;
+  /** Of the frozen Linears; float32 by default. */
+  readonly linears?: Linears;
 }
+
+/** The lowest layer that is trained; below it the graph neither computes nor differentiates, it is fed `hidden_states`. */
+export const lowestLayer = (modules: readonly AdaptedModule[]): number =>
+  Math.min(...modules.map(({ layer }) => layer));
 
 /**
  * Outputs: `loss`, the sum over the rows of the cross-entropy of `targets` and the logits, [1]; and
  * `gradient.<adapter input>` for A and B of every module and for the head.
  */
-export function trainingGraph(checkpoint: Checkpoint, { adapter, modules, dropout }: TrainingShape): TrainingGraph {
+export function trainingGraph(
+  checkpoint: Checkpoint,
+  { adapter, modules, dropout, linears }: TrainingShape,
+): TrainingGraph {
   const masks: DropoutMask[] = [];
   const trained = new Set(modules.map(({ layer, linear }) => layerModule(layer, linear)));
   const masked = (layer: number, linear: LayerLinear, x: Value, rows: DropoutRows): Value => {
@@ -58,7 +68,11 @@ export function trainingGraph(checkpoint: Checkpoint, { adapter, modules, dropou
     masks.push(mask);
     return multiply(x, input(mask.name, 'float32', mask.shape));
   };
-  const { logits } = forward(checkpoint, adapter, dropout ? masked : undefined);
+  const { logits } = forward(checkpoint, adapter, {
+    ...(dropout && { dropout: masked }),
+    ...(linears && { linears }),
+    from: lowestLayer(modules),
+  });
   const loss = crossEntropy(logits);
   const inputs = adapterInputs(checkpoint, adapter, modules);
   const slopes = gradients(

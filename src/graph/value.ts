@@ -2,7 +2,7 @@
 import type { Shape } from './dims.js';
 import type { OpAttributes, OpName } from './operators.js';
 
-export type DType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64';
+export type DType = 'float32' | 'float16' | 'bfloat16' | 'uint8' | 'int8' | 'int32' | 'int64';
 
 export interface TensorType {
   readonly dtype: DType;

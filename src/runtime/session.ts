@@ -5,7 +5,7 @@ import { type Bindings, evaluate } from '../graph/dims.js';
 import type { CompiledGraph } from '../graph/onnx.js';
 
 export interface Tensor {
-  readonly data: Float32Array | Int32Array;
+  readonly data: Float32Array | Int32Array | Uint8Array;
   readonly shape: readonly number[];
 }
 
@@ -46,6 +46,7 @@ function tensor(feeds: Feeds, name: string): ort.Tensor {
   const feed = feeds[name];
   if (!feed) throw new TypeError(`graph input ${name} is not fed`);
   const { data, shape } = feed;
+  if (data instanceof Uint8Array) return new ort.Tensor('uint8', data, shape);
   return data instanceof Float32Array ? new ort.Tensor('float32', data, shape) : new ort.Tensor('int32', data, shape);
 }
 

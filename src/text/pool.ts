@@ -45,6 +45,8 @@ export class Pool implements Text {
   #characters = 0;
   #closed = false;
   #opening: Opening | null = null;
+  /** Requests that come in one turn of the event loop go as one message: to wake a worker costs more than a pair. */
+  #soon = false;
 
   private constructor(options: PoolOptions) {
     this.#options = options;
@@ -114,7 +116,7 @@ export class Pool implements Text {
     this.#waiting.push(request);
     this.#characters += request.characters;
     this.#fill();
-    this.#dispatch();
+    this.#dispatchSoon();
   }
 
   #fill(): void {
@@ -141,7 +143,14 @@ export class Pool implements Text {
       this.#rejectWaiting(new Problem('unavailable', 'no tokenizer worker', { cause: reason }));
   }
 
+  #dispatchSoon(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    setImmediate(() => this.#dispatch());
+  }
+
   #dispatch(): void {
+    this.#soon = false;
     if ([...this.#slots].every((slot) => slot.loaded)) this.#opening?.resolve();
     for (const slot of this.#slots) {
       if (!slot.idle || this.#waiting.length === 0) continue;

@@ -73,8 +73,8 @@ export class Slot {
   }
 
   #watch(patienceMs: number): void {
-    const overdue = new Error(`the tokenizer worker was silent for ${patienceMs} ms`);
-    this.#watchdog = setTimeout(() => this.#kill(overdue), patienceMs);
+    const overdue = (): Error => new Error(`the tokenizer worker was silent for ${patienceMs} ms`);
+    this.#watchdog = setTimeout(() => this.#kill(overdue()), patienceMs);
   }
 
   #blame(error: unknown): void {

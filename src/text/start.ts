@@ -1,6 +1,7 @@
 /** What a tokenizer worker is started with, and its start. */
 import { readFile, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
+import { LIMITS } from '../limits.js';
 import type { SharedFile, WorkerStart } from './messages.js';
 import { PREMISE_MINIMUM, SPECIAL_TOKENS } from './pair.js';
 
@@ -10,13 +11,10 @@ export interface TextOptions {
   readonly tokenizerConfigPath: string | null;
   /** Tokens of a pair, the three special ones included; at least 36. */
   readonly maxTokens: number;
-  /** Unicode characters of one text, 20,000 by default. */
-  readonly maxCharacters?: number;
   /** Threads, 1 by default. */
   readonly workers?: number;
 }
 
-const MAX_CHARACTERS = 20_000;
 const MIN_TOKENS = SPECIAL_TOKENS + PREMISE_MINIMUM + 1;
 
 /** A file's bytes in shared memory: every worker, and every replacement of one, works from the file as it was at the start. */
@@ -31,12 +29,12 @@ async function readShared(path: string): Promise<SharedFile> {
 
 /** What a worker needs, read once. Throws what the file system says, which names the path. */
 export async function readStart(options: TextOptions): Promise<WorkerStart> {
-  const { tokenizerPath, tokenizerConfigPath, maxTokens, maxCharacters = MAX_CHARACTERS } = options;
+  const { tokenizerPath, tokenizerConfigPath, maxTokens } = options;
   if (maxTokens < MIN_TOKENS) throw new RangeError(`maxTokens is ${maxTokens}; it must be at least ${MIN_TOKENS}`);
   return {
     tokenizer: await readShared(tokenizerPath),
     config: tokenizerConfigPath === null ? null : await readShared(tokenizerConfigPath),
-    limits: { maxTokens, maxCharacters },
+    limits: { maxTokens, maxCharacters: LIMITS.characters_per_text },
   };
 }
 

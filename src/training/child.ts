@@ -1,12 +1,14 @@
 /** The program of a run's child: the loop, its saved states and its gradient children. It ends when its parent is gone. */
 import os from 'node:os';
 import { readHead } from '../checkpoint/head.js';
-import { GradientFailure, type GradientPool, openGradientPool } from './gradient-pool.js';
+import { epochBatches } from './batches.js';
+import { GradientFailure, type GradientPool } from './gradient-pool.js';
 import { type Position, type StepReport, startOf, train } from './loop.js';
 import type { Job, LastMessage, ProgressMessage, StartMessage, StepMessage, TrainingRows } from './messages.js';
-import { type Example, oneHot } from './micro-batch.js';
+import { type Example, MICRO_ROWS, oneHot } from './micro-batch.js';
 import { initialParameters, parameterLayout, planOf } from './parameters.js';
 import { loadState, saveState } from './saved-state.js';
+import { openTriedPool } from './trial.js';
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);
 process.on('disconnect', () => process.exit());
@@ -28,15 +30,32 @@ async function work(job: Job): Promise<void> {
 async function attempt(job: Job): Promise<LastMessage> {
   const { checkpoint, setup, children } = job;
   const plan = planOf(checkpoint.config, setup);
-  const options = { checkpoint, plan, dropout: setup.lora_dropout, seed: setup.seed, threads: 1 };
-  const pool = await openGradientPool(options, children);
+  const options = {
+    checkpoint,
+    plan,
+    dropout: setup.lora_dropout,
+    seed: setup.seed,
+    threads: 1,
+    precision: setup.precision,
+  };
+  const { pool, fallback } = await openTriedPool(options, children, ...(await trialOf(job)));
   try {
     const position = await begin(job);
-    send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids] });
+    send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids], fallback });
     return { kind: 'trained', parameters: await run(job, position, pool) };
   } finally {
     await pool.close();
   }
+}
+
+/** Where the run begins, and the first rows of its first batch: enough to try a precision on. */
+async function trialOf({ checkpoint, setup, rows }: Job): Promise<[Float32Array, Example[]]> {
+  const layout = parameterLayout(checkpoint.config, planOf(checkpoint.config, setup));
+  const parameters = initialParameters(layout, await readHead(checkpoint), setup.seed);
+  const examples = examplesOf(rows, checkpoint.config.id2label.length);
+  const lengths = examples.map(({ ids }) => ids.length);
+  const [first] = epochBatches(lengths, { seed: setup.seed, batchSize: setup.batch_size }, 0);
+  return [parameters, first!.slice(0, MICRO_ROWS).map((row) => examples[row]!)];
 }
 
 async function begin({ checkpoint, setup, directory, digest }: Job): Promise<Position> {

@@ -4,6 +4,7 @@
  */
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { LayerLinear } from '../checkpoint/names.js';
+import type { TrainingPrecision } from '../recipe.js';
 import type { LoopParameters, StepReport } from './loop.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
 import type { TrainingOptions } from './session.js';
@@ -21,6 +22,8 @@ export interface TrainingSetup extends LoopParameters {
   readonly lora_alpha: number;
   readonly lora_dropout: number;
   readonly linears: readonly LayerLinear[];
+  readonly layers_to_transform: readonly number[] | null;
+  readonly precision: TrainingPrecision;
 }
 
 /** What a run's child is to do. */
@@ -47,6 +50,8 @@ export interface StartedMessage {
   readonly epoch: number;
   /** The run's child and its gradient children. */
   readonly pids: readonly number[];
+  /** Why float32 is used although integers were asked for; null: what was asked for is used. */
+  readonly fallback: string | null;
 }
 
 export interface StepMessage extends StepReport {

@@ -37,12 +37,18 @@ export function lorasOf(
   return chosen.flatMap((layer) => linears.map((linear) => ({ layer, linear })));
 }
 
-/** Every layer's `linears` at rank r, scaled as PEFT does. */
-export function planOf(
-  config: DebertaConfig,
-  setup: { readonly r: number; readonly lora_alpha: number; readonly linears: readonly LayerLinear[] },
-): LoraPlan {
-  return { rank: setup.r, scale: setup.lora_alpha / setup.r, modules: lorasOf(config, setup.linears) };
+export interface LoraSetup {
+  readonly r: number;
+  readonly lora_alpha: number;
+  readonly linears: readonly LayerLinear[];
+  /** null: all. */
+  readonly layers_to_transform: readonly number[] | null;
+}
+
+/** The `linears` of the chosen layers at rank r, scaled as PEFT does; in the order of layers, whatever order was given. */
+export function planOf(config: DebertaConfig, setup: LoraSetup): LoraPlan {
+  const layers = setup.layers_to_transform?.toSorted((a, b) => a - b);
+  return { rank: setup.r, scale: setup.lora_alpha / setup.r, modules: lorasOf(config, setup.linears, layers) };
 }
 
 export function parameterLayout(config: DebertaConfig, plan: LoraPlan): ParameterLayout {

@@ -2,10 +2,15 @@
 import { type Checkpoint, readUnchanged } from '../checkpoint/checkpoint.js';
 import { adapterFeeds, commonShape } from '../graph/adapter-feeds.js';
 import { batch } from '../graph/batch.js';
+import { type Linears, float32Linears, int8TrainingLinears } from '../graph/linears.js';
 import { compile } from '../graph/onnx.js';
-import { LOSS, TARGETS, gradientOutput, trainingGraph } from '../graph/training.js';
+import { LOSS, TARGETS, gradientOutput, lowestLayer, trainingGraph } from '../graph/training.js';
+import { type Weights, weightsOf } from '../graph/weights.js';
+import { int8Limit } from '../runtime/int8.js';
 import { type Feeds, openSession } from '../runtime/session.js';
+import type { TrainingPrecision } from '../recipe.js';
 import { dropoutFeeds } from './dropout.js';
+import { openLowerLayers } from './lower-layers.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
 import { type LoraPlan, type ParameterLayout, type ParameterTensor, adapterOf, parameterLayout } from './parameters.js';
 
@@ -16,6 +21,8 @@ export interface TrainingOptions {
   readonly dropout: number;
   readonly seed: number;
   readonly threads: number;
+  /** float32 by default. */
+  readonly precision?: TrainingPrecision;
 }
 
 export interface TrainingSession {
@@ -30,13 +37,16 @@ export async function openTraining({
   dropout,
   seed,
   threads,
+  precision = 'float32',
 }: TrainingOptions): Promise<TrainingSession> {
   const { config, directory } = checkpoint;
   const layout = parameterLayout(config, plan);
   const shape = { ...commonShape([adapterOf(layout, new Float32Array(layout.length))], false), bank: false } as const;
-  const graph = trainingGraph(checkpoint, { adapter: shape, modules: plan.modules, dropout: dropout > 0 });
+  const linears = await linearsIn(precision, weightsOf(checkpoint));
+  const graph = trainingGraph(checkpoint, { adapter: shape, modules: plan.modules, dropout: dropout > 0, linears });
   const compiled = compile(graph.outputs);
   const session = await readUnchanged(checkpoint, () => openSession(compiled, { directory, threads }));
+  const below = await openLowerLayers({ checkpoint, layers: lowestLayer(plan.modules), precision, threads });
   const masks = dropoutFeeds(config, graph.masks, dropout);
   return {
     layout,
@@ -45,6 +55,7 @@ export async function openTraining({
       const results = await session.run(
         {
           ...feeds,
+          ...(await below(micro.rows)),
           ...adapterFeeds(config, [adapterOf(layout, parameters)], shape),
           ...masks({ seed, step, places: micro.places }, bindings),
           [TARGETS]: targets(micro),
@@ -54,6 +65,11 @@ export async function openTraining({
       return { loss: results[LOSS]![0]!, gradient: collected(layout, results, shape.rank) };
     },
   };
+}
+
+async function linearsIn(precision: TrainingPrecision, weights: Weights): Promise<Linears> {
+  if (precision === 'float32') return float32Linears(weights);
+  return int8TrainingLinears(weights, await int8Limit(), precision === 'int8' ? 'int8' : 'float32');
 }
 
 function targets({ targets: rows }: MicroBatch): Feeds[string] {

@@ -7,6 +7,7 @@ import { attention, firstRowAttention } from '../../src/graph/attention.js';
 import { branches } from '../../src/graph/branches.js';
 import { input, layerNorm, slice } from '../../src/graph/build.js';
 import { mul } from '../../src/graph/dims.js';
+import { float32Linears } from '../../src/graph/linears.js';
 import { compile } from '../../src/graph/onnx.js';
 import { weightsOf } from '../../src/graph/weights.js';
 import { openSession } from '../../src/runtime/session.js';
@@ -108,7 +109,14 @@ async function compareAttention(t: Test, name: (typeof GOLDEN)[number], types: r
   const weights = weightsOf(checkpoint);
   const norm = (n: string) => weights(`deberta.encoder.LayerNorm.${n}`);
   const relative = layerNorm(weights('deberta.encoder.rel_embeddings.weight'), norm('weight'), norm('bias'), 1e-7);
-  const at = { config, weights, branches: branches(config, weights, null), relative, layer: config.layers - 1 };
+  const at = {
+    config,
+    weights,
+    linears: float32Linears(weights),
+    branches: branches(config, weights, null),
+    relative,
+    layer: config.layers - 1,
+  };
   const x = input('x', 'float32', [mul('L', 'B'), config.hiddenSize]);
   const graph = compile({ whole: slice(attention(at, x), 0, 0, 'B'), first: firstRowAttention(at, x) });
   const session = await openSession(graph, { directory: checkpoint.directory, threads: 1 });

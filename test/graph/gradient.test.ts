@@ -1,4 +1,5 @@
 /** Every operator's gradient rule against finite differences, through onnxruntime. */
+import os from 'node:os';
 import t from 'tap';
 import {
   add,
@@ -19,16 +20,19 @@ import {
   reshape,
   slice,
   softmax,
+  straightThrough,
   subtract,
   times,
   transpose,
 } from '../../src/graph/build.js';
 import { type DimLike, type Dim, evaluate, mul, shape, sub } from '../../src/graph/dims.js';
 import { gradients } from '../../src/graph/gradient.js';
+import { type Linears, float32Linears, int8Linears, int8TrainingLinears } from '../../src/graph/linears.js';
 import { compile } from '../../src/graph/onnx.js';
 import type { OpName } from '../../src/graph/operators.js';
 import type { Value } from '../../src/graph/value.js';
 import { type Feeds, openSession } from '../../src/runtime/session.js';
+import { floats, generator } from '../support/random.js';
 
 interface Case {
   readonly of: string;
@@ -47,7 +51,12 @@ const of = (title: string, inputs: Case['inputs'], build: Build): Case => ({
 
 const BINDINGS = { B: 2, L: 3 };
 
-const CASES: { readonly [K in Exclude<OpName, 'Gather'>]: readonly Case[] } = {
+/** Steps that lead to nothing that is trained. */
+type Undifferentiated = 'Gather' | 'MatMulIntegerToFloat' | 'Max' | 'QuantizeLinear' | 'ReduceMax' | 'ReduceMin';
+
+const slopeOf3 = (dy: Value, sum: Value | null): Value => (sum ? add(sum, times(dy, 3)) : times(dy, 3));
+
+const CASES: { readonly [K in Exclude<OpName, Undifferentiated>]: readonly Case[] } = {
   Add: [
     of(
       'two of one shape',
@@ -221,6 +230,10 @@ const CASES: { readonly [K in Exclude<OpName, 'Gather'>]: readonly Case[] } = {
     of('by symbols', [['L', 5]], (x) => slice(x, 0, 1, sub('L', 1))),
   ],
   Softmax: [of('rows', [[3, 4]], softmax)],
+  StraightThrough: [
+    of('by a slope of its own', [[2, 3]], (x) => straightThrough(x, times(x, 3), slopeOf3)),
+    of('added to what there is', [[2, 3]], (x) => add(multiply(x, x), straightThrough(x, times(x, 3), slopeOf3))),
+  ],
   Sub: [
     of('a row stretched over rows', [[2, 3], [3]], subtract),
     of(
@@ -297,6 +310,37 @@ await t.test('a table that is gathered from cannot be trained', async (t) => {
   const x = input('x', 'float32', [4]);
   const loss = reduceSum(gather(x, input('rows', 'int32', [2])), 0);
   t.throws(() => gradients(loss, [x]), { message: /Gather has no gradient/ });
+});
+
+await t.test('codes have no slope, a Linear in codes has that of the float32 one', async (t) => {
+  const inputs = { x: [2, 40], 'm.weight': [5, 40], 'm.bias': [5], dy: [2, 5] } as const;
+  const values = new Map(Object.entries(inputs).map(([name, dims]) => [name, input(name, 'float32', dims)]));
+  const [x, dy] = [values.get('x')!, values.get('dy')!];
+  const weights = (name: string): Value => values.get(name)!;
+  const loss = (y: Value): Value => reduceSum(reshape(multiply(y, dy), 10), 0);
+  t.throws(() => gradients(loss(int8Linears(weights, 127)('m', x)), [x]), { message: /has no gradient/ });
+  const slope = (linears: Linears): Value => gradients(loss(linears('m', x)), [x])[0]!;
+  const random = generator(17);
+  const feeds = Object.fromEntries(
+    Object.entries(inputs).map(([name, dims]) => [
+      name,
+      { data: floats(random, dims[0] * (dims[1] ?? 1), 1), shape: dims },
+    ]),
+  );
+  const graph = compile({
+    exact: slope(float32Linears(weights)),
+    forward: slope(int8TrainingLinears(weights, 127, 'float32')),
+    both: slope(int8TrainingLinears(weights, 127, 'int8')),
+  });
+  const session = await openSession(graph, { directory: os.tmpdir(), threads: 1 });
+  const { exact, forward, both } = await session.run(feeds, {});
+  t.same(forward, exact);
+  t.ok(
+    both!.some((value, i) => value !== exact![i]),
+    'another product',
+  );
+  const largest = Math.max(...exact!.map(Math.abs));
+  t.ok(Math.max(...exact!.map((value, i) => Math.abs(value - both![i]!))) < 0.03 * largest, 'and nearly the same');
 });
 
 await t.test('an input the loss does not depend on is named', async (t) => {

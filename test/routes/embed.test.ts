@@ -24,6 +24,18 @@ async function embeddingServer(t: Test, behaviour: Behaviour): Promise<string> {
 const request = { texts: ['a', 'b'], batch_size: 2 };
 const failed = { ok: false, embeddings: [], error: String };
 
+const MAX_BYTES = 4096;
+const plain = (response: ServerResponse, status: number): ServerResponse =>
+  response.writeHead(status, { 'content-type': 'text/plain' });
+const json200 = (response: ServerResponse, headers: Record<string, number> = {}): ServerResponse =>
+  response.writeHead(200, { 'content-type': 'application/json', ...headers });
+
+/** Begins an answer that seems well, and ends its connection. */
+function cut(response: ServerResponse): void {
+  response.write('{"ok":true,"embeddings":[[0.5]');
+  setTimeout(() => response.socket?.destroy(), 20);
+}
+
 t.test('without ERRATA_EMBED_URL', async (t) => {
   const log = new PassThrough();
   const { url } = await serve(t, { options: { logger: { level: 'error', stream: log } } });
@@ -63,11 +75,20 @@ t.test('its faults are 502', async (t) => {
     ['an error', (_incoming, response) => response.writeHead(500).end('secret')],
     ['a redirect', (_incoming, response) => response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end()],
     ['a dropped connection', (incoming) => incoming.socket.destroy()],
+    ['a page', (_incoming, response) => response.setHeader('content-type', 'text/html').end('<b>secret</b>')],
+    ['no type', (_incoming, response) => response.end('{"ok":true}')],
+    ['a refusal that is no JSON', (_incoming, response) => plain(response, 404).end('secret')],
+    ['a cut answer of a told length', (_incoming, response) => cut(json200(response, { 'content-length': 100 }))],
+    ['a cut answer in chunks', (_incoming, response) => cut(json200(response))],
+    ['more than is taken', (_incoming, response) => json200(response).end(`"${'x'.repeat(MAX_BYTES)}"`)],
     ['silence', () => undefined],
   ];
+  let behave: Behaviour = () => undefined;
+  const embedUrl = await embeddingServer(t, (incoming, response) => behave(incoming, response));
+  const { url: through } = await serve(t, { embedUrl, embedBytes: MAX_BYTES });
   for (const [name, behaviour] of table) {
-    const { url } = await serve(t, { embedUrl: await embeddingServer(t, behaviour) });
-    const answer = await post(`${url}/embed`, request);
+    behave = behaviour;
+    const answer = await post(`${through}/embed`, request);
     t.match(answer, { status: 502, body: { ...failed, type: '/problems#upstream-failed' } }, name);
     t.notMatch(JSON.stringify(answer.body), 'secret');
     t.equal(contractFault('embed', answer), undefined, name);

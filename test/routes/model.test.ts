@@ -14,6 +14,7 @@ t.test('the model tells its labels, adapter and limits', async (t) => {
       { index: 1, raw_label: 'entailment', label: 'supports' },
       { index: 2, raw_label: 'neutral', label: 'neutral' },
     ],
+    precision: { asked: 'float32', used: 'float32', int8: null },
     adapter: ADAPTER,
     limits: {
       body_bytes: 2_097_152,

@@ -63,6 +63,17 @@ t.test('every filter reaches the store, numbers as numbers', async (t) => {
   t.ok(label && min_confidence && max_confidence && limit);
 });
 
+t.test('numbers may be written as JSON and most programs write them', async (t) => {
+  const { url, listed } = await serve(t);
+  for (const text of ['0.1', '1e-1', '1E-1', '.1', '10e-2']) await get(`${url}/predictions?min_confidence=${text}`);
+  t.strictSame(
+    listed.map(({ min_confidence }) => min_confidence),
+    [0.1, 0.1, 0.1, 0.1, 0.1],
+  );
+  await get(`${url}/predictions?limit=1e1`);
+  t.equal(listed.at(-1)?.limit, 10);
+});
+
 t.test('bad filters are refused by their name', async (t) => {
   const { url, listed } = await serve(t);
   const table: [query: string, pointer: string, detail: RegExp][] = [
@@ -72,7 +83,11 @@ t.test('bad filters are refused by their name', async (t) => {
     ['limit=', 'limit', /an integer/],
     ['limit=%201', 'limit', /an integer/],
     ['limit=0x10', 'limit', /an integer/],
-    ['limit=1e1', 'limit', /an integer/],
+    ['limit=1e-1', 'limit', /an integer/],
+    ['limit=1e999', 'limit', /an integer/],
+    ['limit=1e', 'limit', /an integer/],
+    ['min_confidence=.', 'min_confidence', /a number/],
+    ['min_confidence=01', 'min_confidence', /a number/],
     ['limit=1&limit=2', 'limit', /an integer/],
     ['min_confidence=1.01', 'min_confidence', /at most 1/],
     ['max_confidence=-0.1', 'max_confidence', /at least 0/],
@@ -80,11 +95,12 @@ t.test('bad filters are refused by their name', async (t) => {
     ['label=maybe', 'label', /one of supports/],
     ['label=not_entailment', 'label', /one of supports/],
     ['review=all', 'review', /wanted, random/],
-    ['since=yesterday', 'since', /a date-time/],
+    ['since=yesterday', 'since', /^must be a date-time such as \S+Z$/],
+    ['since=2026-02-01T00:00:00+01:00', 'since', /a date-time such as \S+Z; in a query \+ .* write %2B$/],
     ['until=2026-13-01T00:00:00Z', 'until', /a date-time/],
     ['cursor=%3Cx%3E', 'cursor', /must match/],
     ['text=a%00b', 'text', /NUL/],
-    ['text=', 'text', /at least 1/],
+    ['text=', 'text', /at least 1 character is needed/],
     [`page_id=${'x'.repeat(513)}`, 'page_id', /at most 512/],
     ['page=2', 'page', /not known/],
     ['__proto__=1', '__proto__', /not known/],

@@ -9,7 +9,7 @@ interface Test {
 
 /** Serves until the test ends. */
 export async function startService(t: Test, env: Readonly<Record<string, string>> = {}): Promise<Service> {
-  const dataDir = t.testdir();
+  const dataDir = env['ERRATA_DATA_DIR'] ?? t.testdir();
   const service = await serve(
     loadConfig({ ERRATA_PORT: '0', ERRATA_DATA_DIR: dataDir, ERRATA_LOG_LEVEL: 'silent', ...env }),
   );

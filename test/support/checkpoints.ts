@@ -9,7 +9,9 @@ import { type AdapterFeeds, type AdapterTensors, adapterFeeds, commonShape } fro
 import { ADAPTER_OF_ROW, type AdapterShape } from '../../src/graph/adapter-shape.js';
 import { batch } from '../../src/graph/batch.js';
 import { forward } from '../../src/graph/deberta.js';
+import { type Int8Limit, int8Linears } from '../../src/graph/linears.js';
 import { compile } from '../../src/graph/onnx.js';
+import { weightsOf } from '../../src/graph/weights.js';
 import { openSession } from '../../src/runtime/session.js';
 import { toFloat32 } from '../../src/tensors/dtype.js';
 import { parseTensorFile } from '../../src/tensors/safetensors.js';
@@ -80,10 +82,11 @@ export async function logitsOf(
   checkpoint: Checkpoint,
   rows: readonly Int32Array[],
   adapters: readonly AdapterTensors[] = [],
-  { shape, adapterOfRow }: { shape?: AdapterShape; adapterOfRow?: readonly number[] } = {},
+  { shape, adapterOfRow, int8 }: { shape?: AdapterShape; adapterOfRow?: readonly number[]; int8?: Int8Limit } = {},
 ): Promise<number[][]> {
   const graph = adapters.length === 0 ? null : (shape ?? commonShape(adapters, adapterOfRow !== undefined));
-  const session = await openSession(compile(forward(checkpoint, graph)), {
+  const linears = int8 ? { linears: int8Linears(weightsOf(checkpoint), int8) } : {};
+  const session = await openSession(compile(forward(checkpoint, graph, linears)), {
     directory: checkpoint.directory,
     threads: 1,
   });

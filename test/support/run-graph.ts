@@ -6,7 +6,7 @@ import { compile } from '../../src/graph/onnx.js';
 import type { Value } from '../../src/graph/value.js';
 import type { NdArray } from './array.js';
 
-const TYPED = { float32: Float32Array, int32: Int32Array } as const;
+const TYPED = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array, int8: Int8Array } as const;
 export type FeedType = keyof typeof TYPED;
 
 export interface Fed extends NdArray {

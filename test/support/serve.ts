@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { type AppOptions, buildApp, type Dependencies } from '../../src/app.js';
 import type { Prediction, PredictionList } from '../../schemas/predictions.js';
 import type { PredictionFilters } from '../../routes/predictions.js';
-import { type AdapterRef, createJudge, type Judge, type JudgementRecord, type RecordMode } from '../../src/judge.js';
+import { type AdapterRef, createJudge, type Judge, type NewPrediction, type RecordMode } from '../../src/judge.js';
 import type { DatabaseHealth } from '../../src/db/database.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
 import { Problem } from '../../src/errors.js';
@@ -27,7 +27,7 @@ export interface Setup {
   /** Corrections and readiness over a real database; without, nothing is there to call. */
   readonly learning?: (judge: Judge) => Pick<Dependencies, 'corrections' | 'readiness'>;
   /** Where judgements are written besides `rows`. */
-  readonly recorded?: (rows: readonly JudgementRecord[]) => Promise<void>;
+  readonly recorded?: (rows: readonly NewPrediction[]) => Promise<void>;
   readonly registry?: Partial<Dependencies['registry']>;
   readonly training?: Partial<Dependencies['training']>;
   readonly comparisons?: Partial<Dependencies['comparisons']>;
@@ -36,6 +36,8 @@ export interface Setup {
   readonly webhooks?: Dependencies['webhooks'];
   readonly erase?: Dependencies['erase'];
   readonly embedUrl?: string;
+  /** The most that is taken of its server's answer. */
+  readonly embedBytes?: number;
   readonly options?: AppOptions;
   /** Who gets in; by default everybody. */
   readonly access?: Dependencies['access'];
@@ -46,16 +48,18 @@ export interface Served {
   readonly url: string;
   readonly app: FastifyInstance;
   readonly engine: EngineStandIn;
-  readonly rows: JudgementRecord[];
+  readonly rows: NewPrediction[];
   readonly listed: PredictionFilters[];
 }
 
 /** Serves until the test ends. */
 export async function serve(t: { teardown(end: () => Promise<unknown>): void }, setup: Setup = {}): Promise<Served> {
   const engine = engineStandIn(setup.engine);
-  const rows: JudgementRecord[] = [];
+  const rows: NewPrediction[] = [];
   const listed: PredictionFilters[] = [];
-  const embedding = setup.embedUrl === undefined ? null : createEmbedding({ url: setup.embedUrl, timeoutMs: 500 });
+  const { embedUrl, embedBytes = 1_000_000 } = setup;
+  const embedding =
+    embedUrl === undefined ? null : createEmbedding({ url: embedUrl, timeoutMs: 500, maxBytes: embedBytes });
   const app = await buildApp(dependencies(setup, { engine, rows, listed, embedding }), setup.options);
   await app.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(async () => {
@@ -132,6 +136,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       files: { 'model.safetensors': 'f1' },
       labels: LABELS_OF_CHECKPOINT,
       max_tokens: 512,
+      precision: { asked: 'float32', used: 'float32', int8: null },
     }),
     modules: () => [
       { name: 'deberta.encoder.layer.0.attention.self.query_proj', shape: [8, 4], lora_target: true, why_not: null },

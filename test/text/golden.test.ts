@@ -53,6 +53,14 @@ for (const { name, tokenizer, directory } of both) {
     t.end();
   });
 
+  t.test(`${name}: words that are remembered have the ids that they have when they are not`, (t) => {
+    const { cases } = readJson(`test/golden/tokenizer/plain-${name}.json`) as { cases: Case[] };
+    const fresh = loadTokenizer(directory);
+    for (const { text, ids } of [...cases, ...cases.toReversed()])
+      t.same(encodeAll(fresh, text), ids, JSON.stringify(text.slice(0, 40)));
+    t.end();
+  });
+
   t.test(`${name}: the name of a special token is the pieces of its characters`, (t) => {
     const { added_tokens } = readJson(`${directory}/tokenizer.json`) as {
       added_tokens: { id: number; content: string }[];

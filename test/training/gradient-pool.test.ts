@@ -2,6 +2,7 @@ import path from 'node:path';
 import t from 'tap';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { packageRoot } from '../../src/package.js';
+import { TRAINING_PRECISIONS } from '../../src/recipe.js';
 import { openGradientPool } from '../../src/training/gradient-pool.js';
 import { oneHot } from '../../src/training/micro-batch.js';
 import { lorasOf, parameterLayout } from '../../src/training/parameters.js';
@@ -20,17 +21,19 @@ const parameters = floats(random, parameterLayout(config, plan).length, 0.2);
 const lengths = Array.from({ length: 9 }, (_, i) => 3 + ((7 * i) % 50));
 const batch = tokens(random, config.vocabSize, lengths).map((ids, i) => ({ ids, target: oneHot(i % 3, 3) }));
 
-t.test('one child, two or more than there is work for: the same bytes', async (t) => {
-  const answers = [];
-  for (const children of [1, 2, 4]) {
-    const pool = await openGradientPool(options, children);
-    answers.push(await pool.gradient(parameters, batch, 5));
-    await pool.close();
-  }
-  t.strictSame(answers[1], answers[0]);
-  t.strictSame(answers[2], answers[0]);
-  t.ok(answers[0]!.loss > 0 && answers[0]!.gradient.some((x) => x !== 0));
-});
+for (const precision of TRAINING_PRECISIONS) {
+  t.test(`${precision}: one child, two or more than there is work for: the same bytes`, async (t) => {
+    const answers = [];
+    for (const children of [1, 2, 4]) {
+      const pool = await openGradientPool({ ...options, precision }, children);
+      answers.push(await pool.gradient(parameters, batch, 5));
+      await pool.close();
+    }
+    t.strictSame(answers[1], answers[0]);
+    t.strictSame(answers[2], answers[0]);
+    t.ok(answers[0]!.loss > 0 && answers[0]!.gradient.some((x) => x !== 0));
+  });
+}
 
 t.test('a child that is killed takes the gradient with it, and every later one', async (t) => {
   const pool = await openGradientPool(options, 2);

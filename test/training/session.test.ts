@@ -4,6 +4,8 @@ import t from 'tap';
 import { type DebertaConfig, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { LAYER_LINEARS, type LayerLinear } from '../../src/checkpoint/names.js';
 import { packageRoot } from '../../src/package.js';
+import { openLowerLayers } from '../../src/training/lower-layers.js';
+import type { TrainingPrecision } from '../../src/recipe.js';
 import { type Example, type MicroResult, microBatches, oneHot, summed } from '../../src/training/micro-batch.js';
 import { lorasOf } from '../../src/training/parameters.js';
 import { type TrainingSession, openTraining } from '../../src/training/session.js';
@@ -17,11 +19,15 @@ interface Given {
   readonly linears: readonly LayerLinear[];
   readonly layers?: readonly number[];
   readonly dropout?: number;
+  readonly precision?: TrainingPrecision;
 }
 
-function open({ linears, layers, dropout = 0.3 }: Given, of = checkpoint): Promise<TrainingSession> {
+function open(
+  { linears, layers, dropout = 0.3, precision = 'float32' }: Given,
+  of = checkpoint,
+): Promise<TrainingSession> {
   const plan = { rank: 4, scale: 2, modules: lorasOf(config, linears, layers) };
-  return openTraining({ checkpoint: of, plan, dropout, seed: 1, threads: 1 });
+  return openTraining({ checkpoint: of, plan, dropout, seed: 1, threads: 1, precision });
 }
 
 const batch: Example[] = tokens(random, config.vocabSize, [5, 30, 12, 9, 21, 5]).map((ids, i) => ({
@@ -159,4 +165,52 @@ t.test('a target may be a distribution', async (t) => {
 t.test('weights that changed since the run was set up are not trained on', async (t) => {
   const changed = { ...checkpoint, weightsStamp: 'of another file' };
   await t.rejects(open({ linears: ['attention.self.value_proj'] }, changed), /model\.safetensors has changed since/);
+});
+
+t.test('layers below the lowest trained one, computed once, change nothing', async (t) => {
+  const linears = ['attention.self.query_proj', 'output.dense'] as const;
+  const [upper, whole] = [await open({ linears, layers: [1] }), await open({ linears, layers: [0, 1] })];
+  const parameters = floats(random, upper.layout.length, 0.2);
+  const padded = new Float32Array(whole.layout.length); // layer 0 comes first, and its zeros adapt nothing
+  padded.set(parameters, padded.length - parameters.length);
+  const expected = await evaluate(whole, padded, batch);
+  for (const time of ['first', 'second']) {
+    const { loss, gradient } = await evaluate(upper, parameters, batch);
+    t.ok(Math.abs(loss - expected.loss) < 1e-6, `${time} time: the loss`);
+    const off = gradient.map((x, i) => Math.abs(x - expected.gradient[padded.length - parameters.length + i]!));
+    t.ok(Math.max(...off) < 1e-6, `${time} time: the gradient, to ${Math.max(...off)}`);
+  }
+});
+
+t.test('hidden states that are kept and computed anew are the same to the bit, with any company', async (t) => {
+  for (const precision of ['float32', 'int8'] as const) {
+    const options = { checkpoint, layers: 1, precision, threads: 1 };
+    const [kept, anew] = [await openLowerLayers(options), await openLowerLayers({ ...options, keptBytes: 0 })];
+    const rows = batch.map(({ ids }) => ids);
+    const first = await kept(rows);
+    t.same(await kept(rows), first, 'kept');
+    t.same(await anew(rows), first, 'computed anew');
+    const [alone, among] = [(await anew([rows[2]!]))['hidden_states']!, first['hidden_states']!];
+    const width = config.hiddenSize;
+    const own = Array.from({ length: rows[2]!.length }, (_, l) =>
+      among.data.subarray((l * rows.length + 2) * width, (l * rows.length + 3) * width),
+    );
+    t.same(
+      own.flatMap((state) => [...state]),
+      [...alone.data],
+      'alone',
+    );
+  }
+});
+
+t.test('in integers the gradient points where that of float32 does', async (t) => {
+  const exact = await open({ linears: LAYER_LINEARS });
+  const parameters = floats(random, exact.layout.length, 0.2);
+  const { gradient } = await evaluate(exact, parameters, batch);
+  for (const precision of ['int8_forward', 'int8'] as const) {
+    const coded = await evaluate(await open({ linears: LAYER_LINEARS, precision }), parameters, batch);
+    const cosine =
+      dot(gradient, coded.gradient) / Math.sqrt(dot(gradient, gradient) * dot(coded.gradient, coded.gradient));
+    t.ok(cosine > 0.99 && cosine < 1 - 1e-9, `${precision}: ${cosine}`);
+  }
 });

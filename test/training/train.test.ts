@@ -97,6 +97,10 @@ t.test('a run asked for in vain', async (t) => {
     code: 'invalid-request',
     errors: [{ pointer: '/parameters/epochs', detail: 'must be an integer from 1 to 100' }],
   });
+  await t.rejects(training.start({ parameters: { layers_to_transform: [1, 4] } }), {
+    code: 'invalid-request',
+    errors: [{ pointer: '/parameters/layers_to_transform', detail: /^must be below 4/ }],
+  });
   await t.rejects(training.start({ parameters: { max_tokens: 513 } }), {
     code: 'invalid-request',
     errors: [{ pointer: '/parameters/max_tokens', detail: /^must be at most 512 \(ERRATA_MAX_TOKENS\)/ }],

@@ -1,4 +1,4 @@
-/** Corrections as clients import them: many, and the same every time. */
+/** Corrections as clients import them: many, and the same ones every time. */
 import { LABELS, type Label } from '../../src/labels.js';
 
 export interface ReviewLine {
@@ -41,4 +41,9 @@ export function* reviewLines(rows: number): Generator<ReviewLine> {
     const said = { original_label, original_confidence, correct_label, page_id };
     yield { premise, nli_hypothesis, ...said, external_id: `bench:${row}` };
   }
+}
+
+/** Lines of an import. */
+export function* correctionLines(rows: number): Generator<string> {
+  for (const line of reviewLines(rows)) yield `${JSON.stringify(line)}\n`;
 }

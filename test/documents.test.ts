@@ -1,0 +1,20 @@
+/** What is written about the project leads somewhere. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { packageRoot } from '../src/package.js';
+
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'docs/learning.md', 'docs/performance.md', 'docs/reliability.md'];
+
+/** Targets of links within the repository. */
+function linksOf(document: string): string[] {
+  const text = readFileSync(path.join(packageRoot, document), 'utf8');
+  const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+  return targets.filter((target) => !/^[a-z]+:|^#/.test(target)).map((target) => target.replace(/#.*/, ''));
+}
+
+t.test('every link within the repository leads to a file', async (t) => {
+  for (const document of DOCUMENTS)
+    for (const target of linksOf(document))
+      t.ok(existsSync(path.join(packageRoot, path.dirname(document), target)), `${document}: ${target}`);
+});

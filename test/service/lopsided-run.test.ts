@@ -10,7 +10,7 @@ interface Run {
   readonly error: string | null;
 }
 
-const ENDED = ['succeeded', 'failed', 'cancelled'];
+const ENDED = new Set(['succeeded', 'failed', 'cancelled']);
 
 t.setTimeout(300_000);
 
@@ -40,7 +40,7 @@ t.test('trained on, compared with nothing, not promoted; of two runs at once the
   const look = async (): Promise<Run[]> =>
     await Promise.all(both.map(async ({ body }) => (await get<Run>(`${url}/training-runs/${body.id}`)).body));
   let runs = await look();
-  while (runs.some(({ state }) => !ENDED.includes(state))) {
+  while (runs.some(({ state }) => !ENDED.has(state))) {
     states.add(
       runs
         .map(({ state }) => state)

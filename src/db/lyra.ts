@@ -85,6 +85,7 @@ const CORRECTIONS = `
   left join fragments f on f.id = e.source_id
   order by c.corrected_at, c.rowid`;
 
+/** Lyra's file may have no index on edge_id: a look for each edge would take minutes for a hundred thousand. */
 const CONFIRMATIONS = `
   select cast(e.id as text) as edge_id, f.text_content as premise, k.claim_text as nli_hypothesis, e.relation,
     e.nli_label, e.nli_edge_confidence as confidence, e.edge_correction_reason as reason,
@@ -94,7 +95,7 @@ const CONFIRMATIONS = `
   left join claims k on e.target_type = 'claim' and k.id = e.target_id
   where e.edge_human_corrected = 1
     and lower(e.relation) in ('supports', 'refutes', 'neutral')
-    and not exists (select 1 from nli_corrections c where c.edge_id = e.id)
+    and cast(e.id as text) not in (select cast(edge_id as text) from nli_corrections where edge_id is not null)
   order by e.edge_corrected_at, e.rowid`;
 
 function connect(file: string): Sqlite.Database {

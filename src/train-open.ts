@@ -16,7 +16,7 @@ import { prepareTrainingData } from './prepare.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
 import { type Encoded, openText, type PairTexts } from './text/text.js';
 import { createTraining, type Training, type TrainingOptions } from './train.js';
-import type { TrainedAdapter } from './train-runner.js';
+import type { TrainedAdapter } from './train-options.js';
 
 export interface TrainingParts {
   readonly checkpoint: Checkpoint;

@@ -663,9 +663,10 @@ export interface components {
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -714,9 +715,10 @@ export interface components {
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -753,9 +755,10 @@ export interface components {
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -1608,7 +1611,7 @@ export interface components {
             /** @description Why it failed. */
             error: string | null;
             seed: number;
-            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            /** @description How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress. */
             attempt: number;
             /**
              * Format: date-time
@@ -1686,7 +1689,7 @@ export interface components {
             /** @description Why it failed. */
             error: string | null;
             seed: number;
-            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            /** @description How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress. */
             attempt: number;
             /**
              * Format: date-time
@@ -2197,7 +2200,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2285,7 +2288,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2362,7 +2365,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2575,7 +2578,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2729,7 +2732,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2864,7 +2867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3019,7 +3022,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3184,7 +3187,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3559,7 +3562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3667,7 +3670,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3823,7 +3826,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4073,7 +4076,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4238,7 +4241,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4376,7 +4379,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4535,7 +4538,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4790,7 +4793,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4886,7 +4889,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;

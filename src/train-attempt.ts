@@ -1,10 +1,13 @@
 /** One attempt of a training run, from its beginning or its last saved state to its end. */
 import { findTrainingRun } from './db/training-run-rows.js';
-import type { Fence } from './db/training-runs.js';
+import type { Fence } from './db/training-run-acts.js';
+import { Problem } from './errors.js';
 import type { Recipe } from './recipe.js';
 import { prepareJob } from './train-job.js';
+import { keepLease } from './train-lease.js';
 import { Notes } from './train-notes.js';
-import type { RunnerOptions, TrainedAdapter } from './train-options.js';
+import type { RunnerParts, TrainedAdapter } from './train-options.js';
+import { whenThereIsRoom } from './train-room.js';
 import { refuseStopped, Stopped, unlessStopped } from './train-stop.js';
 import { type Job, type Outcome, startTraining } from './training/supervisor.js';
 
@@ -14,13 +17,16 @@ export type Result =
   | { readonly kind: 'broken'; readonly reason: string }
   | { readonly kind: 'stopped' };
 
+/** A child's thread is never busy for so long, even on a machine that has other things to do. */
+const SILENT_AFTER_MS = 120_000;
+
 export class Attempt {
   readonly fence: Fence;
-  readonly #options: RunnerOptions;
+  readonly #options: RunnerParts;
   readonly #stopping = new AbortController();
   readonly #notes: Notes;
 
-  constructor(options: RunnerOptions, fence: Fence) {
+  constructor(options: RunnerParts, fence: Fence) {
     this.#options = options;
     this.fence = fence;
     this.#notes = new Notes(options, fence, this.#stopping);
@@ -35,6 +41,7 @@ export class Attempt {
   }
 
   async run(): Promise<Result> {
+    const letGo = keepLease(this.#options, this.fence, () => this.stop());
     try {
       const recipe = await this.#recipe();
       const outcome = await this.#train(await this.#job(recipe));
@@ -42,12 +49,19 @@ export class Attempt {
       await this.#compare(await this.#keep(outcome.adapter, recipe));
       return { kind: 'succeeded' };
     } catch (error) {
-      if (error instanceof Stopped) return { kind: 'stopped' };
-      this.#options.log.error({ err: error, run: this.id }, 'a training run failed');
-      return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) };
+      return this.#endedBy(error);
     } finally {
+      letGo();
       this.#notes.close();
     }
+  }
+
+  #endedBy(error: unknown): Result {
+    const code = error instanceof Problem ? error.code : undefined;
+    if (error instanceof Stopped || code === 'stale-precondition') return { kind: 'stopped' };
+    this.#options.log.error({ err: error, run: this.id }, 'a training run failed');
+    const reason = error instanceof Error ? error.message : String(error);
+    return { kind: code === 'storage-failed' ? 'broken' : 'failed', reason };
   }
 
   async #recipe(): Promise<Recipe> {
@@ -59,7 +73,9 @@ export class Attempt {
 
   async #job(recipe: Recipe): Promise<Job> {
     await this.#notes.stage('preparing');
-    const { job, skipped } = await prepareJob(this.#options, this.id, recipe, this.#stopping.signal);
+    const { job, skipped } = await this.#roomy(() =>
+      prepareJob(this.#options, this.fence, recipe, this.#stopping.signal),
+    );
     await this.#notes.note({ events: skipped });
     return job;
   }
@@ -67,7 +83,9 @@ export class Attempt {
   async #train(job: Job): Promise<Outcome> {
     await this.#notes.stage('training');
     const { signal } = this.#stopping;
-    const child = startTraining(job, (message) => this.#notes.hear(message));
+    this.#notes.pruning(job.directory);
+    const { silentAfterMs = SILENT_AFTER_MS } = this.#options;
+    const child = startTraining(job, { onProgress: (message) => this.#notes.hear(message), silentAfterMs });
     const kill = (): void => child.kill();
     signal.addEventListener('abort', kill);
     if (signal.aborted) kill();
@@ -79,7 +97,8 @@ export class Attempt {
 
   async #keep(adapter: TrainedAdapter['adapter'], recipe: Recipe): Promise<string> {
     await this.#notes.stage('registering');
-    const { id } = await this.#options.keepAdapter({ run_id: this.id, adapter, recipe });
+    const trained = { run_id: this.id, attempt: this.fence.attempt, adapter, recipe };
+    const { id } = await this.#roomy(() => this.#options.keepAdapter(trained));
     await this.#notes.note({ events: [{ type: 'adapter', adapter_id: id }], adapter_id: id });
     return id;
   }
@@ -94,8 +113,12 @@ export class Attempt {
     const run = await findTrainingRun(this.#options.database.kysely, this.id);
     const known = run?.comparison_id ?? null;
     if (known !== null) return known;
-    const { id } = await this.#options.compare({ adapter_id, run_id: this.id });
+    const { id } = await this.#roomy(() => this.#options.compare({ adapter_id, fence: this.fence }));
     await this.#notes.note({ events: [{ type: 'comparison', comparison_id: id }], comparison_id: id });
     return id;
+  }
+
+  #roomy<T>(act: () => Promise<T>): Promise<T> {
+    return whenThereIsRoom(this.#options, this.fence, this.#stopping.signal, act);
   }
 }

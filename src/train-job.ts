@@ -3,8 +3,9 @@ import { readTrainingPairs, type TrainingPair } from './db/training-run-rows.js'
 import type { CheckpointLabel, Label } from './labels.js';
 import type { Recipe } from './recipe.js';
 import type { Encoded } from './text/text.js';
+import type { Fence } from './db/training-run-acts.js';
 import type { RunnerOptions } from './train-options.js';
-import { stateDirectory } from './train-states.js';
+import { openStates } from './train-states.js';
 import { unlessStopped } from './train-stop.js';
 import { withReplay } from './training/replay.js';
 import { createJob, type Job } from './training/supervisor.js';
@@ -18,17 +19,18 @@ export interface PreparedJob {
 /** Throws when nothing is left to learn from; rejects with Stopped. */
 export async function prepareJob(
   options: RunnerOptions,
-  id: string,
+  fence: Fence,
   recipe: Recipe,
   signal: AbortSignal,
 ): Promise<PreparedJob> {
-  const { checkpoint, code_version, directory, children } = options;
-  const pairs = await readTrainingPairs(options.database.kysely, id);
+  const { checkpoint, code_version, children } = options;
+  const pairs = await readTrainingPairs(options.database.kysely, fence.id);
   const texts = pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis }));
   const encoded = await unlessStopped(options.encode(texts, recipe.max_tokens, signal), signal);
   const rows = rowsOf(options.labels, pairs, encoded);
-  const job = { checkpoint, recipe, code_version, rows, directory: stateDirectory(directory, id), children };
-  return { job: createJob(job), skipped: skippedOf(pairs, encoded) };
+  const { directory, checkpoints: states } = await openStates(options, fence);
+  const job = createJob({ checkpoint, recipe, code_version, rows, directory, states, children });
+  return { job, skipped: skippedOf(pairs, encoded) };
 }
 
 function rowsOf(labels: readonly CheckpointLabel[], pairs: readonly TrainingPair[], encoded: readonly Encoded[]) {

@@ -1,4 +1,5 @@
 /** How far a run is, from what its child tells. */
+import type { RunCheckpoint } from './db/training-run-acts.js';
 import type { RunProgress } from './db/training-run-rows.js';
 import type { ProgressMessage, StepMessage } from './training/supervisor.js';
 
@@ -22,7 +23,13 @@ export function newest(told: readonly ProgressMessage[]): Partial<RunProgress> {
   return step;
 }
 
+/** What the child told as those who follow the run read it. */
 export function eventOf(message: ProgressMessage): { readonly type: string } & Record<string, unknown> {
+  if (message.kind === 'epoch') return { type: 'epoch', epoch: message.epoch };
   const { kind, ...rest } = message;
   return { type: kind, ...rest };
 }
+
+/** The states that are on the disk. */
+export const checkpointsOf = (told: readonly ProgressMessage[]): RunCheckpoint[] =>
+  told.flatMap((message) => (message.kind === 'epoch' ? [{ epoch: message.epoch, sha256: message.sha256 }] : []));

@@ -1,50 +1,48 @@
 /** Which attempt is next, and how one ended: the states of a training run between its attempts. */
-import { type Fence, runningTrainingRuns } from './db/training-runs.js';
+import type { Fence } from './db/training-run-acts.js';
+import type { Claim } from './db/training-run-leases.js';
 import type { Attempt, Result } from './train-attempt.js';
-import type { RunnerOptions } from './train-options.js';
+import { leaseOf } from './train-lease.js';
+import type { RunnerParts } from './train-options.js';
+import { whenThereIsRoom } from './train-room.js';
 
 const RETRY_AFTER_MS = 1000;
 
-/** A run found running belonged to a service that ended without closing. */
-export async function recovered({ database, checkpoint, now, changed }: RunnerOptions): Promise<Fence | null> {
-  for (const { base_digest, ...fence } of await runningTrainingRuns(database.kysely)) {
-    const ours = base_digest === checkpoint.digest;
-    const next = ours
-      ? await database.run('crashTrainingRun', { ...fence, at: now(), reason: 'the service ended during the run' })
-      : null;
-    const error = 'the service was started with another base model while the run was running';
-    if (!ours) await database.run('endTrainingRun', { ...fence, at: now(), state: 'failed', error });
-    changed();
-    if (next !== null) return next;
-  }
-  return null;
-}
-
-export async function begun({ database, checkpoint, now, changed }: RunnerOptions): Promise<Fence | null> {
-  const next = await database.run('beginTrainingRun', { base_digest: checkpoint.digest, at: now() });
+/** What to run from now on: what another process left, or what waits. */
+export async function claimed(parts: RunnerParts): Promise<Claim> {
+  const { database, checkpoint, now, changed } = parts;
+  const claim = await database.run('claimTrainingRun', {
+    base_digest: checkpoint.digest,
+    at: now(),
+    lease: leaseOf(parts),
+  });
   changed();
-  return next;
+  return claim;
 }
 
-/** Writes down how an attempt ended; resolves with the next one. */
+/** Writes down how an attempt ended, as soon as the disk takes it; resolves with the next one. */
 export async function settle(
-  { database, now, log, changed, retryAfterMs = RETRY_AFTER_MS }: RunnerOptions,
-  attempt: Attempt,
+  parts: RunnerParts,
+  { fence }: Attempt,
   result: Result,
   closing: AbortSignal,
 ): Promise<Fence | null> {
-  const { fence } = attempt;
-  const at = now();
-  let next: Fence | null = null;
-  if (result.kind === 'succeeded')
-    await database.run('endTrainingRun', { ...fence, at, state: 'succeeded', error: null });
-  else if (closing.aborted) await database.run('parkTrainingRun', { ...fence, at });
-  else if (result.kind === 'failed')
-    await database.run('endTrainingRun', { ...fence, at, state: 'failed', error: result.reason });
-  else if (result.kind === 'broken')
-    next = await database.run('crashTrainingRun', { ...fence, at, reason: result.reason });
+  const { log, changed, retryAfterMs = RETRY_AFTER_MS } = parts;
+  const next = await whenThereIsRoom(parts, fence, closing, () => written(parts, fence, result, closing));
   changed();
   log.info({ run: fence.id, attempt: fence.attempt, ...result }, 'an attempt of a training run ended');
   if (next !== null) await new Promise((resolve) => setTimeout(resolve, retryAfterMs * fence.attempt));
   return next;
+}
+
+async function written(parts: RunnerParts, fence: Fence, result: Result, closing: AbortSignal): Promise<Fence | null> {
+  const { database } = parts;
+  const act = { ...fence, at: parts.now() };
+  if (result.kind === 'succeeded') await database.run('endTrainingRun', { ...act, state: 'succeeded', error: null });
+  else if (closing.aborted) await database.run('parkTrainingRun', act);
+  else if (result.kind === 'failed')
+    await database.run('endTrainingRun', { ...act, state: 'failed', error: result.reason });
+  else if (result.kind === 'broken')
+    return await database.run('crashTrainingRun', { ...act, reason: result.reason, lease: leaseOf(parts) });
+  return null;
 }

@@ -1,9 +1,11 @@
 /** Takes training runs out of the queue, one after the other, and sees each to its end. */
-import type { Fence } from './db/training-runs.js';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Fence } from './db/training-run-acts.js';
 import { Attempt } from './train-attempt.js';
-import { begun, recovered, settle } from './train-queue.js';
-import type { RunnerOptions } from './train-options.js';
-import { forgetEnded, forgetStates } from './train-states.js';
+import type { RunnerOptions, RunnerParts } from './train-options.js';
+import { claimed, settle } from './train-queue.js';
+import { forgetEnded } from './train-states.js';
 
 export interface Runner {
   /** Looks into the queue, unless a run is under way. */
@@ -15,8 +17,12 @@ export interface Runner {
 }
 
 const STORAGE_RETRY_MS = 5000;
+const LEASE_MS = 15_000;
+/** What another process runs may end before its lease does. */
+const LOOK_AGAIN_MS = 1000;
 
 export function createRunner(options: RunnerOptions): Runner {
+  const parts: RunnerParts = { leaseMs: LEASE_MS, ...options, owner: randomUUID() };
   let working: Promise<void> | null = null;
   let attempt: Attempt | null = null;
   const closing = new AbortController();
@@ -27,19 +33,21 @@ export function createRunner(options: RunnerOptions): Runner {
   const see = async (fence: Fence): Promise<void> => {
     let next: Fence | null = fence;
     while (next !== null) {
-      attempt = new Attempt(options, next);
+      attempt = new Attempt(parts, next);
       if (closing.signal.aborted) attempt.stop();
-      next = await settle(options, attempt, await attempt.run(), closing.signal);
+      next = await settle(parts, attempt, await attempt.run(), closing.signal);
       attempt = null;
     }
-    if (!closing.signal.aborted) await forgetStates(options, fence.id);
+    await forgetEnded(parts, [fence.id]);
   };
   const work = async (): Promise<void> => {
-    await forgetEnded(options);
+    await forgetEnded(parts);
     while (!closing.signal.aborted) {
       asked = false;
-      const next: Fence | null = (await recovered(options)) ?? (await begun(options));
-      if (next !== null) await see(next);
+      const claim = await claimed(parts);
+      if (claim.kind === 'claimed') await see(claim.fence);
+      else if (claim.kind === 'leased')
+        await sleep(waitFor(claim.until, parts), undefined, { signal: closing.signal }).catch(() => undefined);
       else if (!asked) return;
     }
   };
@@ -79,3 +87,6 @@ export function createRunner(options: RunnerOptions): Runner {
     },
   };
 }
+
+const waitFor = (until: string, { now }: RunnerParts): number =>
+  Math.min(LOOK_AGAIN_MS, Math.max(1, Date.parse(until) - Date.parse(now()) + 1));

@@ -89,7 +89,7 @@ t.test('not poison: a run that ends an epoch between its deaths goes on, however
   t.equal(starts.length, 6);
   t.ok(
     starts.every((epoch, i) => i === 0 || epoch > starts[i - 1]!),
-    `each attempt begins later: ${starts}`,
+    `each attempt begins later: ${starts.join()}`,
   );
 });
 

@@ -663,9 +663,10 @@ export interface components {
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -714,9 +715,10 @@ export interface components {
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -753,9 +755,10 @@ export interface components {
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -1645,7 +1648,7 @@ export interface components {
             /** @description Why it failed. */
             error: string | null;
             seed: number;
-            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            /** @description How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress. */
             attempt: number;
             /**
              * Format: date-time
@@ -1723,7 +1726,7 @@ export interface components {
             /** @description Why it failed. */
             error: string | null;
             seed: number;
-            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            /** @description How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress. */
             attempt: number;
             /**
              * Format: date-time
@@ -2234,7 +2237,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2322,7 +2325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2399,7 +2402,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2612,7 +2615,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2784,7 +2787,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2919,7 +2922,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3074,7 +3077,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3239,7 +3242,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3614,7 +3617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3722,7 +3725,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3878,7 +3881,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4128,7 +4131,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4293,7 +4296,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4431,7 +4434,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4590,7 +4593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4854,7 +4857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4950,7 +4953,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   unavailable: { status: 503, title: 'The service cannot answer at the moment' },
   'not-ready': { status: 503, title: 'The service takes no work now' },
   'storage-failed': { status: 503, title: 'The storage failed' },
+  'storage-full': { status: 503, title: 'The disk has no space left for this' },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;

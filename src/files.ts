@@ -46,6 +46,11 @@ export async function writeDurably(file: string, content: string | Uint8Array): 
   }
 }
 
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
+
+/** Whether the file system refused because it has no room left, for all or for this user. */
+export const isFull = (error: unknown): boolean => FULL.has((error as NodeJS.ErrnoException | null)?.code);
+
 /** SHA-256 of a file in hex, read as a stream. */
 export async function sha256File(file: string): Promise<string> {
   const hash = createHash('sha256');

@@ -246,6 +246,7 @@ async function written(record: Recorder, rows: readonly NewPrediction[], leftMs:
   } catch (error) {
     record.failed(error, rows.length);
     if (record.mode === 'best-effort') return false;
-    throw new Problem('storage-failed', 'the judgements could not be recorded', { cause: error });
+    const code = error instanceof Problem && error.code === 'storage-full' ? error.code : 'storage-failed';
+    throw new Problem(code, 'the judgements could not be recorded', { cause: error });
   }
 }

@@ -17,7 +17,8 @@ import type { UsableRow } from './db/training-runs.js';
 import { Problem } from './errors.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
 import { type Actor, actorOf, OPEN, type Principal, SERVICE } from './roles.js';
-import { createRunner, type Runner, type RunnerOptions } from './train-runner.js';
+import type { RunnerOptions } from './train-options.js';
+import { createRunner, type Runner } from './train-runner.js';
 
 export interface StartRequest {
   /** Trains although fewer than min_corrections are usable. */

@@ -7,6 +7,7 @@ import { decodeCursor, encodeCursor } from './cursor.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
 import { enqueueEvent } from './outbox.js';
 import type { Schema, ShadowComparisonsTable } from './schema.js';
+import { type Fence, refuseLate } from './training-run-acts.js';
 
 export type ComparisonRow = Selectable<ShadowComparisonsTable>;
 
@@ -33,6 +34,8 @@ export interface InsertInput {
   readonly most_waiting: number;
   /** Who asks; the service itself by default. */
   readonly by?: Actor;
+  /** The attempt of the training run that asks: refused when there is a later one. */
+  readonly fence?: Fence | undefined;
 }
 
 export interface BeginInput {
@@ -72,9 +75,13 @@ const SUMMARY = [
 
 const OPEN = ['queued', 'running'] as const;
 
-/** A unit of work: one more that waits. Throws Problem 'queue-full' when too many do. */
+/**
+ * A unit of work: one more that waits. Throws Problem 'queue-full' when too many do, 'stale-precondition' when the attempt
+ * that asks is not its run's present one.
+ */
 export async function insertComparison(db: Kysely<Schema>, input: InsertInput): Promise<void> {
-  const { comparison, most_waiting, by = SERVICE } = input;
+  const { comparison, most_waiting, by = SERVICE, fence } = input;
+  await refuseLate(db, fence);
   const { waiting } = await db
     .selectFrom('shadow_comparisons')
     .select((eb) => eb.fn.countAll<number>().as('waiting'))

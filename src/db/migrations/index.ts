@@ -8,6 +8,7 @@ import { comparisons } from './0005-comparisons.js';
 import { access } from './0006-access.js';
 import { outbox } from './0007-outbox.js';
 import { erasure } from './0008-erasure.js';
+import { leases } from './0010-leases.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-predictions': predictions,
@@ -18,4 +19,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-access': access,
   '0007-outbox': outbox,
   '0008-erasure': erasure,
+  '0010-leases': leases,
 };

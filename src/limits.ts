@@ -7,3 +7,6 @@ export const LIMITS = {
   characters_per_text: 20_000,
   items_per_list: 200,
 } as const;
+
+/** How long a request may take before it is answered 503, where a client says nothing else, and the most it may say. */
+export const DEADLINE_MS = { usual: 120_000, most: 600_000 } as const;

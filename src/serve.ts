@@ -21,6 +21,7 @@ import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
 import { createJudge, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
+import { DEADLINE_MS } from './limits.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { listenFault, naming, refuseOther } from './start-faults.js';
@@ -38,7 +39,6 @@ export interface Service {
   close(): Promise<void>;
 }
 
-const DEADLINE_MS = 120_000;
 const RETENTION_EVERY_MS = 60_000;
 const MEGABYTE = 1_000_000;
 
@@ -123,13 +123,13 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
   const judge = createJudge({
     model,
     text,
-    engine: adapters.registry,
+    engine: { classify: adapters.registry.classify, reserve: (work) => engine.reserve(work) },
     labels,
     record: recorder(parts, metrics),
     adapters: adapters.registry,
     clock: { now: parts.now, monotonic: parts.monotonic },
     newId: parts.newId,
-    deadlineMs: DEADLINE_MS,
+    deadlineMs: DEADLINE_MS.usual,
   });
   const learning = await openLearning(parts, adapters, judge);
   closers.push(() => learning.training.close());

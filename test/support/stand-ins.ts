@@ -44,6 +44,7 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
     children: [1, 2].map((pid) => ({ pid, state })),
     queuedPairs: 3,
     queuedTokens: 96,
+    tokensPerSecond: 1000,
     totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, retries: 1, restarts: 4 },
   };
   return {
@@ -52,6 +53,7 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
       calls.push({ rows, options });
       return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
     },
+    reserve: () => () => undefined,
     hold: async () => undefined,
     forget: () => undefined,
     status: () => status,

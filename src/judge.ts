@@ -193,7 +193,10 @@ async function prepare(
 ): Promise<Prepared> {
   const { pairs } = request;
   if (pairs.length === 0) return { adapter: await resolveAdapter(parts, request.adapter), encoded: [] };
-  const characters = pairs.reduce((sum, { premise, nli_hypothesis }) => sum + premise.length + nli_hypothesis.length, 0);
+  const characters = pairs.reduce(
+    (sum, { premise, nli_hypothesis }) => sum + premise.length + nli_hypothesis.length,
+    0,
+  );
   const { deadline } = time;
   const release = parts.engine.reserve({ pairs: pairs.length, tokens: estimate.of(characters), deadline });
   try {
@@ -306,7 +309,9 @@ async function recorded(
   };
   const named = results.map((result) => (result.error === null ? { ...result, prediction_id: parts.newId() } : result));
   const rows = named.flatMap((result, index) => recordOf(result, pairs[index] as JudgePair, made));
-  return rows.length === 0 || (await written(parts.record, rows, left(parts, time))) ? named : results;
+  const leftMs = left(parts, time);
+  if (leftMs <= 0) throw overdue();
+  return rows.length === 0 || (await written(parts.record, rows, leftMs)) ? named : results;
 }
 
 type Made = Pick<JudgementRecord, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms' | 'key_id'>;

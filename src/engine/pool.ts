@@ -148,10 +148,7 @@ export class InferencePool implements Engine {
   }
 
   /** The answer, unless the client goes or the deadline passes before it. */
-  async #whileWanted(
-    request: Request,
-    { adapter, signal }: ClassifyOptions,
-  ): Promise<(Float32Array | null)[]> {
+  async #whileWanted(request: Request, { adapter, signal }: ClassifyOptions): Promise<(Float32Array | null)[]> {
     const abandon = (): void => this.#fail(request, signal?.reason as Error);
     const left = Math.min(request.deadline - performance.now(), LONGEST_TIMER_MS);
     const timer = setTimeout(() => this.#fail(request, overdue()), left);

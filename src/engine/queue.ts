@@ -28,7 +28,7 @@ export interface Pace {
 }
 
 /** The work is expected to take so many times what the rate says. */
-const CAUTION = 1.2;
+const CAUTION = 1.5;
 
 export class Queue {
   readonly #limits: QueueLimits;

@@ -32,7 +32,11 @@ export class Request {
   #reject!: (reason: Error) => void;
   settled = false;
 
-  constructor(rows: readonly Int32Array[], { adapter, mix, deadline = Number.POSITIVE_INFINITY }: Asked, since: number) {
+  constructor(
+    rows: readonly Int32Array[],
+    { adapter, mix, deadline = Number.POSITIVE_INFINITY }: Asked,
+    since: number,
+  ) {
     this.deadline = deadline;
     this.#left = rows.length;
     this.#logits = rows.map(() => null);

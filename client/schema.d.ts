@@ -657,15 +657,17 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -708,15 +710,17 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -747,15 +751,17 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -2106,7 +2112,10 @@ export interface operations {
     judge: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Milliseconds after which the answer is worth nothing any more, from when the head of the request is read. It covers reading, encoding, waiting, judging and recording. What could not be done by then as things stand is refused at once (429); what turns out late is not computed, and answered 503 (`/problems#deadline`). */
+                "x-errata-deadline-ms"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2179,7 +2188,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2197,7 +2206,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2276,6 +2285,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2285,7 +2303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2353,6 +2371,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2362,7 +2389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2442,6 +2469,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2557,7 +2593,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2575,7 +2611,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2636,6 +2672,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2720,6 +2765,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2729,7 +2783,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2769,6 +2823,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2846,7 +2909,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2864,7 +2927,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2916,6 +2979,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3010,6 +3082,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3019,7 +3100,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3072,6 +3153,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3175,6 +3265,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3184,7 +3283,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3224,6 +3323,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3284,6 +3392,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3352,6 +3469,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3432,6 +3558,15 @@ export interface operations {
             };
             /** @description The present state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3550,6 +3685,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3559,7 +3703,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3658,6 +3802,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3667,7 +3820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3720,6 +3873,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3814,6 +3976,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3823,7 +3994,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3884,6 +4055,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3962,6 +4142,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4064,6 +4253,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4073,7 +4271,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4126,6 +4324,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4220,7 +4427,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4238,7 +4445,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4307,6 +4514,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4367,6 +4583,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4376,7 +4601,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4433,6 +4658,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4526,6 +4760,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4535,7 +4778,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4575,6 +4818,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4622,6 +4874,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4682,6 +4943,15 @@ export interface operations {
             };
             /** @description The request is larger than the limit */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4781,6 +5051,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4790,7 +5069,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4886,7 +5165,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed */
             503: {
                 headers: {
                     [name: string]: unknown;

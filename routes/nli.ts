@@ -19,7 +19,7 @@ export const nli: FastifyPluginAsyncTypebox<NliOptions> = async (app, { judge, m
   app.post(
     '/nli',
     {
-      config: { roles: ['upstream'] },
+      config: { roles: ['upstream'], units: ({ pairs }: NliRequest) => pairs.length },
       schema: {
         operationId: 'judge',
         summary: 'Judge pairs of premise and hypothesis',

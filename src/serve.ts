@@ -16,7 +16,7 @@ import { openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
-import { type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
+import { type Engine, type EngineOptions, ENGINE_DEFAULTS, openEngine } from './engine/engine.js';
 import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
 import { createJudge, type Recorder } from './judge.js';
@@ -39,6 +39,8 @@ export interface Service {
   close(): Promise<void>;
 }
 
+/** Of the 25 s that a stop may take. */
+const DRAIN_MS = 18_000;
 const RETENTION_EVERY_MS = 60_000;
 const MEGABYTE = 1_000_000;
 
@@ -56,7 +58,7 @@ export async function serve(config: Config): Promise<Service> {
     const parts = { config, checkpoint, labels, log, newId: uuidv7, now: Date.now, monotonic, ...opened };
     const app = await application(parts, closers);
     log.to = app.log;
-    closers.push(() => app.close());
+    closers.push(() => drain(app, opened.engine));
     await listen(app, config);
     if (opened.keys === 0) app.log.warn('there are no API keys: open to everybody on this machine');
     return { url: addressOf(app, config.host), open: opened.keys === 0, close };
@@ -64,6 +66,13 @@ export async function serve(config: Config): Promise<Service> {
     await close();
     throw error;
   }
+}
+
+/** What waits is judged and answered; what could not be in time is told so, rather than cut off by the end of the process. */
+async function drain(app: FastifyInstance, engine: Engine): Promise<void> {
+  const hurry = setTimeout(() => void engine.close(), DRAIN_MS);
+  await app.close();
+  clearTimeout(hurry);
 }
 
 async function openModel(folder: string): Promise<Checkpoint> {
@@ -165,7 +174,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
         get: async (id, key_id) => (await getPrediction(database.kysely, id, key_id)) ?? undefined,
       },
     },
-    { logger: { level: config.logLevel } },
+    { logger: { level: config.logLevel }, unitsPerMinute: config.rateLimit },
   );
   if (adapters.registry.fallback !== null) app.log.warn(adapters.registry.fallback);
   return app;

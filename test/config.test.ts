@@ -35,6 +35,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     wideSession: 'auto',
     queuePairs: 4096,
     queueTokens: 262_144,
+    rateLimit: null,
     batchTokens: null,
     batchAgeMs: 0,
     gateLossPercent: 2,

@@ -65,6 +65,11 @@ const GAUGES: readonly Reading[] = [
   ['errata_queue_pairs', 'Pairs that wait', ({ engine }) => engine.queuedPairs],
   ['errata_queue_tokens', 'Tokens that wait', ({ engine }) => engine.queuedTokens],
   [
+    'errata_engine_tokens_per_second',
+    'What the inference children do together, as their latest batches show',
+    ({ engine }) => engine.tokensPerSecond,
+  ],
+  [
     'errata_database_writing',
     '1 while the database is written to, 0 while that is stopped or its thread is replaced',
     ({ database }) => Number(database.writing === 'open'),

@@ -65,7 +65,7 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
 /** With the second in which connections are looked at, below the 20 s that a slow client may hold one. */
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Node asks twice before it calls a connection stalled that took something at first. */
-const STALL_MS = 9_000;
+const STALL_MS = 8_000;
 
 function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliveTimeoutMs = 72_000 }: AppOptions) {
   return {

@@ -1,6 +1,6 @@
 /** The table of docs/reliability/overload.md: what the probes answer in which state, of the real service. */
 import { once } from 'node:events';
-import { cpSync, renameSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -21,6 +21,9 @@ import { spawnService } from './spawned.js';
 const MODEL = path.join(packageRoot, 'models', 'nli-deberta-v3-tiny');
 const MAX_WAIT_MS = 30_000;
 
+/** Not that of a test: starting a service makes that anew. */
+const FIXTURES = t.testdir();
+
 type Probes = readonly [live: number, ready: number];
 
 const probe = async (url: string, name: string): Promise<number> => (await fetch(`${url}/health/${name}`)).status;
@@ -38,7 +41,7 @@ async function become(t: Test, url: string, expected: Probes, name: string): Pro
 const childrenOf = (): number[] => processChildren(process.pid, 'engine/child.js');
 
 t.test('ready, and short of children', async (t) => {
-  const folder = path.join(t.testdir(), 'model');
+  const folder = path.join(FIXTURES, 'model');
   cpSync(MODEL, folder, { recursive: true });
   const env = { ERRATA_MODEL: folder, ERRATA_INFERENCE_CHILDREN: '2' };
   const { url } = await startService(t, env);
@@ -62,12 +65,11 @@ t.test('more work than the queue holds: still ready, what comes is told by its o
   const { url } = await startService(t, { ERRATA_QUEUE_PAIRS: '8', ERRATA_INFERENCE_CHILDREN: '1' });
   const pair = { premise: 'A man plays a guitar. '.repeat(40), nli_hypothesis: 'A man plays.' };
   for (const pid of childrenOf()) process.kill(pid, 'SIGSTOP');
-  const stuck = [1, 2].map(() => post(`${url}/nli`, { pairs: Array.from({ length: 8 }, () => pair) }));
-  let refused = 0;
-  while (refused !== 429) ({ status: refused } = await post(`${url}/nli`, { pairs: [pair] }));
+  const asked = Array.from({ length: 40 }, () => post(`${url}/nli`, { pairs: [pair] }));
+  t.equal((await Promise.race(asked)).status, 429, 'the first that hears anything');
   t.strictSame(await probes(url), [200, 200]);
   for (const pid of childrenOf()) process.kill(pid, 'SIGCONT');
-  await Promise.all(stuck);
+  t.ok((await Promise.all(asked)).some(({ status }) => status === 200));
 });
 
 /** A premise for each pair that fills the database's file, which may not grow beyond a few megabytes. */
@@ -133,7 +135,8 @@ t.test('what cannot serve does not listen, and ends with the reason', async (t) 
 });
 
 t.test('a database that lacks migrations is brought to the present schema before the service listens', async (t) => {
-  const data = t.testdir();
+  const data = path.join(FIXTURES, 'older');
+  mkdirSync(data);
   const file = path.join(data, 'errata.db');
   const older = localKysely<unknown>(openConnection({ file, role: 'writer', busy_timeout_ms: 5000 }));
   const names = Object.keys(migrations).toSorted().slice(0, -1);

@@ -31,36 +31,32 @@ function drip(socket: Socket, text: string): void {
   socket.once('close', () => clearInterval(timer));
 }
 
-async function closedAfter(port: number, [atOnce, drips]: [string, string]): Promise<number> {
+async function closedAfter(port: number, [atOnce, drips]: [string, string], reads: boolean): Promise<number> {
   const socket = connect(port, '127.0.0.1').on('error', () => undefined);
   await once(socket, 'connect');
   const began = performance.now();
+  if (reads) socket.resume();
+  else socket.pause();
   socket.write(atOnce);
   drip(socket, drips);
-  socket.resume();
   await once(socket, 'close');
   return performance.now() - began;
 }
 
+/** More answers than the sockets hold; what it goes on to send tells it that its connection has ended. */
+const DEAF: [string, string] = ['GET /docs/json HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(100), '\r\n'.repeat(100)];
+
 t.test('a connection is closed within 20 s to a client', async (t) => {
   const { port, url } = await spawnService(t);
-  const asked = 400;
-  const document = (await (await fetch(`${url}/docs/json`)).arrayBuffer()).byteLength;
-  const slow = Object.entries(SLOW).map(async ([name, sent]) => {
-    const took = await closedAfter(port, sent);
-    t.ok(took < CLOSED_WITHIN_MS + SLACK_MS, `${name}: ${Math.round(took)} ms`);
-  });
-  const deaf = async (): Promise<void> => {
-    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
-    await once(socket, 'connect');
-    socket.pause();
-    socket.write('GET /docs/json HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(asked));
-    await new Promise((resolve) => setTimeout(resolve, CLOSED_WITHIN_MS + SLACK_MS));
-    let received = 0;
-    socket.on('data', (chunk: Buffer) => (received += chunk.length)).resume();
-    await once(socket, 'close');
-    t.ok(received < asked * document, `that reads nothing: after ${received} of ${asked * document} bytes`);
-  };
-  await Promise.all([...slow, deaf()]);
+  const clients = [
+    ...Object.entries(SLOW).map((one) => [...one, true] as const),
+    ['that reads nothing', DEAF, false] as const,
+  ];
+  await Promise.all(
+    clients.map(async ([name, sent, reads]) => {
+      const took = await closedAfter(port, sent, reads);
+      t.ok(took < CLOSED_WITHIN_MS + SLACK_MS, `${name}: ${Math.round(took)} ms`);
+    }),
+  );
   t.equal((await fetch(`${url}/health/ready`)).status, 200);
 });

@@ -19,7 +19,8 @@ export interface Spawned {
 export async function spawnService(t: Test, env: Record<string, string> = {}, limit = ''): Promise<Spawned> {
   // The runner's preloads would change what signals do.
   const script = `unset NODE_OPTIONS; ${limit} exec "$0" "$@"`;
-  const settings = { ERRATA_PORT: '0', ERRATA_LOG_LEVEL: 'silent', ERRATA_DATA_DIR: t.testdir(), ...env };
+  const data = env['ERRATA_DATA_DIR'] ?? t.testdir();
+  const settings = { ERRATA_PORT: '0', ERRATA_LOG_LEVEL: 'silent', ...env, ERRATA_DATA_DIR: data };
   const child = spawn('sh', ['-c', script, process.execPath, MAIN, 'serve'], {
     env: { PATH: process.env['PATH'], ...settings },
     stdio: ['ignore', 'ignore', 'pipe'],

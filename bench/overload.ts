@@ -50,7 +50,7 @@ function machine(): object {
 }
 
 async function overloaded(folder: string, deadlineMs: number): Promise<object> {
-  const server = await startServer({ ERRATA_MODEL: folder });
+  const server = await startServer({ ERRATA_MODEL: folder, ERRATA_LOG_LEVEL: 'silent' });
   const load = { port: Number(new URL(server.url).port), pairs: PAIRS, tokens: TOKENS, deadlineMs };
   await generate({ ...load, seconds: WARM_UP_SECONDS, clients: CLIENTS });
   const lone = median(await timed(() => ask(server), LONE_REQUESTS));

@@ -657,16 +657,18 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
              *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -709,16 +711,18 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
              *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -749,16 +753,18 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
              *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -2146,7 +2152,10 @@ export interface operations {
     judge: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Milliseconds after which the answer is worth nothing any more, from when the head of the request is read. It covers reading, encoding, waiting, judging and recording. What could not be done by then as things stand is refused at once (429); what turns out late is not computed, and answered 503 (`/problems#deadline`). */
+                "x-errata-deadline-ms"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2219,7 +2228,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2237,7 +2246,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2316,6 +2325,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2325,7 +2343,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2393,6 +2411,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2402,7 +2429,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2482,6 +2509,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2597,7 +2633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2615,7 +2651,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2676,6 +2712,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2778,6 +2823,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2787,7 +2841,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2827,6 +2881,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2904,7 +2967,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2922,7 +2985,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2974,6 +3037,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3068,6 +3140,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3077,7 +3158,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3130,6 +3211,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3233,6 +3323,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3242,7 +3341,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3282,6 +3381,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3342,6 +3450,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3410,6 +3527,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3490,6 +3616,15 @@ export interface operations {
             };
             /** @description The present state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3608,6 +3743,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3617,7 +3761,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3716,6 +3860,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3725,7 +3878,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3778,6 +3931,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3872,6 +4034,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3881,7 +4052,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3942,6 +4113,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4020,6 +4200,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4122,6 +4311,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4131,7 +4329,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4184,6 +4382,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4278,7 +4485,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4296,7 +4503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4365,6 +4572,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4425,6 +4641,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4434,7 +4659,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4491,6 +4716,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4584,6 +4818,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4593,7 +4836,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4633,6 +4876,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4680,6 +4932,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4749,6 +5010,15 @@ export interface operations {
             };
             /** @description This content type is not read here */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4848,6 +5118,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4857,7 +5136,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4953,7 +5232,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed; The disk has no space left for this */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;

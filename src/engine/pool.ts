@@ -1,13 +1,13 @@
 /** Children, queue and the rows on their way between them. */
 import os from 'node:os';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { Problem } from '../errors.js';
+import { overdue, Problem } from '../errors.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
 import type { BatchMessage } from './messages.js';
 import { HeldAdapters } from './held-adapters.js';
 import type { InferenceChild } from './inference-child.js';
-import { Queue, paddedTokens, tokensOf } from './queue.js';
+import { type Pace, Queue, paddedTokens, tokensOf, type Work } from './queue.js';
 import { type Entry, Request } from './request.js';
 import { Slot } from './slot.js';
 
@@ -35,6 +35,8 @@ export class InferencePool implements Engine {
   /** Adapters that every child has had the time to load. */
   readonly #loaded = new Set<string>();
   #batches = 0;
+  /** Tokens that the children have. */
+  #running = 0;
   #retries = 0;
   #wideRuns = false;
   #closed = false;
@@ -64,12 +66,17 @@ export class InferencePool implements Engine {
     for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw this.#nobody();
-    const { adapter = null, mix } = options;
+    const { adapter = null, mix, deadline } = options;
     if (adapter !== null && !this.#isHeld(adapter)) throw unavailable('the adapter is not loaded');
-    const request = new Request(rows, { adapter, mix }, performance.now());
-    this.#queue.push(request, this.#tokensPerSecond());
+    const request = new Request(rows, { adapter, mix, deadline }, performance.now());
+    this.#queue.push(request, this.#pace());
     this.#dispatch();
     return this.#whileWanted(request, options);
+  }
+
+  reserve(work: Work): () => void {
+    if (this.#closed || this.#hopeless()) throw this.#nobody();
+    return this.#queue.reserve(work, this.#pace());
   }
 
   /** One bad row would fail the batch of its mates. */
@@ -124,6 +131,7 @@ export class InferencePool implements Engine {
       children: this.#slots.map(({ child, state }) => ({ pid: child.pid, state })),
       queuedPairs: this.#queue.length,
       queuedTokens: this.#queue.tokens,
+      tokensPerSecond: this.#tokensPerSecond(),
       totals: { ...this.#totals },
     };
   }
@@ -140,14 +148,10 @@ export class InferencePool implements Engine {
   }
 
   /** The answer, unless the client goes or the deadline passes before it. */
-  async #whileWanted(
-    request: Request,
-    { adapter, signal, deadline = Number.POSITIVE_INFINITY }: ClassifyOptions,
-  ): Promise<(Float32Array | null)[]> {
+  async #whileWanted(request: Request, { adapter, signal }: ClassifyOptions): Promise<(Float32Array | null)[]> {
     const abandon = (): void => this.#fail(request, signal?.reason as Error);
-    const overdue = (): void => this.#fail(request, unavailable('the deadline passed'));
-    const left = Math.min(deadline - performance.now(), LONGEST_TIMER_MS);
-    const timer = setTimeout(overdue, left);
+    const left = Math.min(request.deadline - performance.now(), LONGEST_TIMER_MS);
+    const timer = setTimeout(() => this.#fail(request, overdue()), left);
     signal?.addEventListener('abort', abandon, { once: true });
     if (adapter) this.#adapters.use(adapter);
     try {
@@ -160,7 +164,11 @@ export class InferencePool implements Engine {
   }
 
   #tokensPerSecond(): number {
-    return this.#slots.reduce((sum, slot) => sum + slot.tokensPerSecond, 0);
+    return this.#slots.reduce((sum, { rate }) => sum + rate.tokensPerSecond, 0);
+  }
+
+  #pace(): Pace {
+    return { tokensPerSecond: this.#tokensPerSecond(), running: this.#running, now: performance.now() };
   }
 
   /** Gives every idle child a share of what waits. */
@@ -184,7 +192,7 @@ export class InferencePool implements Engine {
   #limits(idle: readonly Slot[]): { tokens: number; rows: number; ageMs: number } {
     const { batchTokens, batchRows, batchAgeMs } = this.#options;
     const share = Math.ceil(this.#queue.tokens / idle.length);
-    const affordable = Math.min(...idle.map((slot) => slot.tokensPerSecond)) * MAX_BATCH_SECONDS;
+    const affordable = Math.min(...idle.map(({ rate }) => rate.tokensPerSecond)) * MAX_BATCH_SECONDS;
     return { tokens: Math.min(batchTokens, share, affordable), rows: batchRows, ageMs: batchAgeMs };
   }
 
@@ -196,16 +204,21 @@ export class InferencePool implements Engine {
 
   async #run(wide: Slot | undefined, other: Slot, entries: readonly Entry[]): Promise<void> {
     const slot = wide ?? other;
-    const predictedMs = (1000 * paddedTokens(entries)) / slot.tokensPerSecond;
+    const predictedMs = (1000 * paddedTokens(entries)) / slot.rate.tokensPerSecond;
     const shareCores = wide && this.#reserveCores(predictedMs);
     slot.state = 'busy';
+    this.#running += tokensOf(entries);
+    const started = performance.now();
     try {
       const batch = { ...packed(entries), id: ++this.#batches, wide: wide !== undefined };
       const limitMs = Math.max(this.#options.stuckAfterMs, SLOWER_THAN_PREDICTED * predictedMs);
-      this.#settle(entries, await slot.child.run(batch, limitMs));
+      const logits = await slot.child.run(batch, limitMs);
+      if (wide === undefined) slot.rate.add(tokensOf(entries), performance.now() - started);
+      this.#settle(entries, logits);
     } catch (error) {
       this.#retry(entries, error as Error);
     }
+    this.#running -= tokensOf(entries);
     shareCores?.();
     if (slot.state === 'busy') slot.state = 'idle';
     this.#dispatch();

@@ -13,21 +13,31 @@ export interface Entry {
   attempts: number;
 }
 
+/** What is asked of all rows of a request. */
+export interface Asked {
+  readonly adapter: string | null;
+  /** Lets rows share a batch with those of other adapters. */
+  readonly mix?: string | undefined;
+  /** In the clock of performance.now(); none by default. */
+  readonly deadline?: number | undefined;
+}
+
 export class Request {
   readonly answer: Promise<(Float32Array | null)[]>;
   readonly entries: readonly Entry[];
   readonly #logits: (Float32Array | null)[];
+  readonly deadline: number;
   #left: number;
   #resolve!: (logits: (Float32Array | null)[]) => void;
   #reject!: (reason: Error) => void;
   settled = false;
 
-  /** `mix` lets rows share a batch with those of other adapters. */
   constructor(
     rows: readonly Int32Array[],
-    { adapter, mix }: { adapter: string | null; mix: string | undefined },
+    { adapter, mix, deadline = Number.POSITIVE_INFINITY }: Asked,
     since: number,
   ) {
+    this.deadline = deadline;
     this.#left = rows.length;
     this.#logits = rows.map(() => null);
     this.answer = new Promise((resolve, reject) => {

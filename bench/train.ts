@@ -1,7 +1,8 @@
 /**
  * `npm run -s bench:train -- --json`: training steps on the xsmall shape with LoRA dropout, as one data-parallel child of
  * one thread for every core and as one session with all threads, and whole runs on realistic lengths; beside what PEFT took
- * on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
+ * on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's. Last what one pair of 64
+ * tokens takes to be answered while a run goes on; `--beside`: only that.
  */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -10,6 +11,7 @@ import { type Checkpoint, type DebertaConfig, openCheckpoint } from '../src/chec
 import { packageRoot } from '../src/package.js';
 import { TRAINING_PRECISIONS, type TrainingPrecision } from '../src/recipe.js';
 import { batchesPerEpoch, epochBatches } from '../src/training/batches.js';
+import { inferenceBesideTraining } from './support/beside.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
 import { machine } from './support/machine.js';
@@ -38,7 +40,9 @@ interface Figures {
 type Rows = Readonly<Record<string, number>>;
 
 async function main(): Promise<void> {
-  const checkpoint = await openCheckpoint(await benchCheckpoint());
+  const folder = await benchCheckpoint();
+  if (process.argv.includes('--beside')) return print({ inference: await inferenceBesideTraining(folder) });
+  const checkpoint = await openCheckpoint(folder);
   const cores = os.availableParallelism();
   const peaks = [await gemmPeak()];
   const by_precision: Partial<Record<TrainingPrecision, object>> = {};
@@ -50,14 +54,17 @@ async function main(): Promise<void> {
   }
   const threads = await measure(checkpoint, { children: 1, threads: cores }, figures);
   const upper = await measure(checkpoint, { children: cores, threads: 1, upperHalf: true }, figures);
-  const report = {
+  print({
     machine: { ...machine(), gemm_fp32_gflops: rounded(Math.max(...peaks)) },
     by_precision,
     threads,
     upper_half_of_the_layers: upper,
-  };
-  console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
+    inference: await inferenceBesideTraining(folder),
+  });
 }
+
+const print = (report: object): void =>
+  console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 
 async function measure<T>(
   checkpoint: Checkpoint,

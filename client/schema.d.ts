@@ -411,6 +411,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/live-shadow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which candidate judges beside what is active, and how often they agree */
+        get: operations["getLiveShadow"];
+        /** Lets a candidate judge a share of the live traffic; clients never wait for it and never see it */
+        put: operations["setLiveShadow"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/audit-log": {
         parameters: {
             query?: never;
@@ -1056,6 +1074,23 @@ export interface components {
                 digest: string;
             } | null;
             latency_ms: number;
+            /** @description What the candidate of a live shadow said where it disagreed; never told to an upstream. */
+            shadow: {
+                /** @description The adapter that answers; null is the base model alone. */
+                adapter: {
+                    id: string;
+                    version: string;
+                    digest: string;
+                };
+                label: components["schemas"]["Label"];
+                confidence: number;
+                /** @description The softmax of the logits, unrounded; a label the checkpoint does not know has 0. */
+                scores: {
+                    supports: number;
+                    refutes: number;
+                    neutral: number;
+                };
+            } | null;
         };
         PredictionList: {
             items: components["schemas"]["Prediction"][];
@@ -2113,6 +2148,68 @@ export interface components {
                 confidence: number;
             };
         };
+        /** @description A candidate that judges a share of the live traffic, unseen. */
+        LiveShadow: {
+            /**
+             * @description off: `ended_because` tells why; starting: not every inference child is ready for it yet.
+             * @enum {string}
+             */
+            state: "off" | "starting" | "on";
+            /** @description The adapter that answers; null is the base model alone. */
+            candidate: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The active adapter that it judges beside; null: the base model. */
+            against: {
+                id: string;
+                version: string;
+                digest: string;
+            } | null;
+            /** @description The share of pairs that it judges too. */
+            rate: number | null;
+            /**
+             * Format: date-time
+             * @description The counts are from then on: from when it was set, or another adapter became active.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description null: it is on, or there never was one.
+             */
+            ended_at: string | null;
+            /**
+             * @description `promoted`: the candidate answers now; `failing`: its answers failed again and again.
+             * @enum {string|null}
+             */
+            ended_because: "replaced" | "switched-off" | "active-changed" | "promoted" | "incompatible" | "deleted" | "unusable" | "failing" | null;
+            /** @description Pairs: the sum of the next four. */
+            sampled: number;
+            /** @description Both gave the same label. */
+            agreed: number;
+            /** @description They gave different labels; such judgements come first in GET /predictions?review=wanted. */
+            disagreed: number;
+            /** @description There was other work to do. */
+            dropped: number;
+            /** @description The candidate gave no answer. */
+            failed: number;
+            disagreements: {
+                active_label: components["schemas"]["Label"];
+                candidate_label: components["schemas"]["Label"];
+                /** @description So many. */
+                pairs: number;
+            }[];
+        };
+        SetLiveShadow: {
+            /** @description A version, id or digest; null switches it off. */
+            candidate: string | null;
+            /**
+             * @description The share of pairs to sample.
+             * @default 0.1
+             */
+            rate?: number;
+        };
         /** @description One write act, in the transaction of the act. */
         AuditEntry: {
             /** @description 1, 2, 3 … without a gap. */
@@ -2277,7 +2374,7 @@ export interface operations {
                 until?: string;
                 /** @description Premise or hypothesis contains this. */
                 text?: string;
-                /** @description `wanted`: those a correction teaches most, low margin first; `random`: a uniform draw. */
+                /** @description `wanted`: those a correction teaches most: where a live shadow disagrees, then low margin; `random`: a uniform draw. */
                 review?: "wanted" | "random";
                 limit?: number;
                 /** @description next_cursor of the page before. */
@@ -4583,6 +4680,185 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getLiveShadow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The live shadow, or the last one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveShadow"];
+                };
+            };
+            /** @description An API key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key may not do that */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setLiveShadow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetLiveShadow"];
+            };
+        };
+        responses: {
+            /** @description It judges from here on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveShadow"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An API key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key may not do that */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present state does not allow this */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is larger than the limit */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content type is not read here */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request is understood but cannot be done */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

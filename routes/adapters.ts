@@ -22,7 +22,7 @@ import { importAdapter } from './adapter-import.js';
 import { readNumbers } from './wire/query.js';
 
 export interface AdaptersOptions {
-  readonly registry: Omit<Registry, 'resolve' | 'classify' | 'fallback'>;
+  readonly registry: Omit<Registry, 'resolve' | 'classify' | 'fallback' | 'held'>;
   /** The largest body of an import, in bytes. */
   readonly adapterBytes: number;
 }

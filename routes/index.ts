@@ -9,6 +9,7 @@ import { embed, type EmbedOptions } from './embed.js';
 import { erasures, type ErasuresOptions } from './erasures.js';
 import { health, type HealthOptions } from './health.js';
 import { noteMethods, refuseOtherMethods } from './wire/methods.js';
+import { liveShadow, type LiveShadowOptions } from './live-shadow.js';
 import { metrics, type MetricsOptions } from './metrics.js';
 import { model, type ModelOptions } from './model.js';
 import { nli, type NliOptions } from './nli.js';
@@ -35,6 +36,7 @@ export type RouteOptions = NliOptions &
   AdaptersOptions &
   TrainingRunsOptions &
   ShadowComparisonsOptions &
+  LiveShadowOptions &
   AuditLogOptions;
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
@@ -49,6 +51,7 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(adapters, options);
   await app.register(trainingRuns, options);
   await app.register(shadowComparisons, options);
+  await app.register(liveShadow, options);
   await app.register(auditLog, options);
   await app.register(webhookDeliveries, options);
   await app.register(model, options);

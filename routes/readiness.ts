@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Ref } from '../schemas/common.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
@@ -23,6 +25,19 @@ export const readiness: FastifyPluginAsyncTypebox<ReadinessOptions> = async (app
       },
       preValidation: readNumbers(ReadinessQuery),
     },
-    async ({ query }) => (await options.readiness(query)) as Readiness,
+    async ({ query }, reply) =>
+      reply.type('application/json').send(Readable.from(piecesOf(await options.readiness(query))) as never),
   );
 };
+
+const ITEMS_PER_PIECE = 1000;
+
+/** JSON of the report; its list may be long, and others are answered between its pieces. */
+async function* piecesOf({ left_out: { counts, items }, ...rest }: ReadinessReport): AsyncGenerator<string> {
+  yield `${JSON.stringify(rest).slice(0, -1)},"left_out":{"counts":${JSON.stringify(counts)},"items":[`;
+  for (let from = 0; from < items.length; from += ITEMS_PER_PIECE) {
+    yield `${from === 0 ? '' : ','}${JSON.stringify(items.slice(from, from + ITEMS_PER_PIECE)).slice(1, -1)}`;
+    await setImmediate();
+  }
+  yield ']}}';
+}

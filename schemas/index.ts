@@ -26,6 +26,7 @@ import {
 import { EmbedRequest, EmbedResponse } from './embed.js';
 import { Erasure, ErasureRequest } from './erasures.js';
 import { Health, Probe } from './health.js';
+import { LiveShadow, SetLiveShadow } from './live-shadow.js';
 import { Model, ModuleList } from './model.js';
 import { NliRequest, NliResponse, Pair, Result } from './nli.js';
 import { Prediction, PredictionList } from './predictions.js';
@@ -98,6 +99,8 @@ export const components: readonly TSchema[] = [
   ComparisonSide,
   GateRule,
   Flip,
+  LiveShadow,
+  SetLiveShadow,
   AuditEntry,
   AuditLog,
 ];

@@ -1,6 +1,11 @@
 import Type, { type Static } from 'typebox';
 import { Adapter, closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Scores, Text } from './common.js';
 
+const ShadowAnswer = Type.Object(
+  { adapter: Adapter, label: Ref(LabelSchema), confidence: Type.Number(), scores: Scores },
+  { ...closed, description: 'What the candidate of a live shadow said where it disagreed; never told to an upstream.' },
+);
+
 export const Prediction = Type.Object(
   {
     id: Id,
@@ -18,6 +23,7 @@ export const Prediction = Type.Object(
     model_digest: Type.String(),
     adapter: Nullable(Adapter),
     latency_ms: Type.Number(),
+    shadow: Nullable(ShadowAnswer),
   },
   { ...closed, $id: 'Prediction', description: 'A recorded judgement with what made it.' },
 );
@@ -47,7 +53,8 @@ export const PredictionQuery = Type.Object(
       Type.Unsafe<'wanted' | 'random'>({
         type: 'string',
         enum: ['wanted', 'random'],
-        description: '`wanted`: those a correction teaches most, low margin first; `random`: a uniform draw.',
+        description:
+          '`wanted`: those a correction teaches most: where a live shadow disagrees, then low margin; `random`: a uniform draw.',
       }),
     ),
     limit: Limit,

@@ -107,14 +107,12 @@ async function yieldToTraffic({ engine, monotonic }: JudgeBothParts, signal: Abo
   signal.throwIfAborted();
 }
 
-const MIX = 'shadow-comparison';
-
 interface Judged {
   readonly source: ReviewedRow;
   readonly judged: JudgedRow;
 }
 
-/** Both calls at once under one mix: their rows may share batches. */
+/** Both adapters judge a row in one batch. */
 async function judgeChunk(
   parts: JudgeBothParts,
   chunk: readonly EncodedRow[],
@@ -122,16 +120,19 @@ async function judgeChunk(
   signal: AbortSignal,
 ): Promise<Judged[]> {
   const ids = chunk.map((one) => one.ids);
-  const by = (adapter: string | null) =>
-    patiently(() => parts.engine.classify(ids, { adapter, mix: MIX, signal }), signal);
-  const [old, next] = await Promise.all([by(adapters.old), by(adapters.new)]);
-  return chunk.map(({ row }, at) => ({
-    source: row,
-    judged: { ...row, old: answerOf(parts.labels, old[at], 'old'), new: answerOf(parts.labels, next[at], 'new') },
-  }));
+  const both = { adapters: [adapters.old, adapters.new], signal };
+  const logits = await patiently(() => parts.engine.classify(ids, both), signal);
+  return chunk.map(({ row }, at) => {
+    const [old, next] = logits.slice(2 * at, 2 * at + 2);
+    return {
+      source: row,
+      judged: { ...row, old: answerOf(parts.labels, old, 'old'), new: answerOf(parts.labels, next, 'new') },
+    };
+  });
 }
 
-function answerOf(
+/** Throws when the logits are not finite: such an adapter may not answer anybody. */
+export function answerOf(
   labels: readonly CheckpointLabel[],
   logits: Float32Array | null | undefined,
   which: 'old' | 'new',

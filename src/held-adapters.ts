@@ -28,6 +28,7 @@ export class HeldAdapters {
   /** Least recently used first. */
   readonly #held = new Map<string, Held>();
   #pinned: string | null = null;
+  #kept: string | null = null;
 
   constructor(parts: HeldParts) {
     this.#parts = parts;
@@ -37,6 +38,13 @@ export class HeldAdapters {
   pin(digest: string | null): void {
     if (this.#pinned !== null) this.#touch(this.#pinned);
     this.#pinned = digest;
+    this.#shrink();
+  }
+
+  /** As `pin`, of one more: the candidate of the live shadow. */
+  keep(digest: string | null): void {
+    if (this.#kept !== null) this.#touch(this.#kept);
+    this.#kept = digest;
     this.#shrink();
   }
 
@@ -57,11 +65,11 @@ export class HeldAdapters {
     }
   }
 
-  /** The engine's classify for any registered adapter: one that is not held is loaded first. */
+  /** The engine's classify for any registered adapter: one that is not held is loaded first. Riders must be held. */
   classify(rows: readonly Int32Array[], options: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
-    const { adapter = null } = options;
+    const { adapter = null, adapters = [adapter] } = options;
     const run = (): Promise<(Float32Array | null)[]> => this.#parts.engine.classify(rows, options);
-    return adapter === null ? run() : this.use(adapter, run);
+    return adapters.filter((one) => one !== null).reduce((work: typeof run, one) => () => this.use(one, work), run)();
   }
 
   #hold(digest: string, { always = false }: UseOptions): Held {
@@ -83,7 +91,7 @@ export class HeldAdapters {
   }
 
   #others(): [string, Held][] {
-    return [...this.#held].filter(([digest]) => digest !== this.#pinned);
+    return [...this.#held].filter(([digest]) => digest !== this.#pinned && digest !== this.#kept);
   }
 
   #shrink(): void {

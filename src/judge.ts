@@ -2,6 +2,7 @@
 import type { AdapterRef } from './db/prediction-rows.js';
 import type { NewPrediction } from './db/record.js';
 import { overdue, Problem } from './errors.js';
+import type { Rider } from './engine/engine.js';
 import { inTime } from './in-time.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
@@ -87,9 +88,25 @@ export interface Work {
 export interface ClassifyWith {
   /** Digest of the adapter; null for the base model. */
   readonly adapter: string | null;
+  /** In place of `adapter`, for the comparison: several for each row. */
+  readonly adapters?: readonly (string | null)[];
   /** In the clock of performance.now(). */
   readonly deadline: number;
   readonly signal?: AbortSignal;
+  /** By row: who judges it too, where that keeps nobody waiting. */
+  readonly riders?: readonly (Rider | undefined)[];
+}
+
+/** Lets another adapter judge some of what clients ask; they never wait for it and never see it. */
+export interface Shadow {
+  /** Of the rows that `adapter` judges for a client; null: none. */
+  take(adapter: AdapterRef | null, rows: number): Shadowed | null;
+}
+
+export interface Shadowed {
+  readonly riders: readonly (Rider | undefined)[];
+  /** What the client is told of these rows. Returns at once. */
+  answered(judgements: readonly Judgement[]): void;
 }
 
 export interface Clock {
@@ -113,6 +130,7 @@ export interface JudgeParts {
   /** How long a request may take before it is answered 503. */
   readonly deadlineMs: number;
   readonly maxPairs?: number;
+  readonly shadow?: Shadow;
 }
 
 /** A body is read, and then weighed exactly, rather than refused for more tokens than this by its size alone. */
@@ -142,14 +160,18 @@ async function judge(parts: JudgeParts, estimate: TokenEstimate, request: JudgeR
   const { adapter, encoded } = await prepare(parts, estimate, request, time);
   const answer = { model: parts.model.name, adapter };
   const encodings = encoded.filter((one): one is Encoding => 'ids' in one);
-  const logits = await classify(parts, encodings, adapter, time, request.signal);
+  const shadowed = request.adapter === 'active' ? parts.shadow?.take(adapter, encodings.length) : null;
+  const options = { ...(request.signal && { signal: request.signal }), ...(shadowed && { riders: shadowed.riders }) };
+  const logits = await classify(parts, encodings, adapter, time, options);
   let row = 0;
   const results = encoded.map((one, index): Judgement => {
     const { pair_id } = request.pairs[index] as JudgePair;
     if (!('ids' in one)) return troubled(pair_id, one.detail, false);
     return judgement(parts.labels, pair_id, logits[row++] ?? null, one.truncated);
   });
-  return { ...answer, results: await recorded(parts, request, results, adapter, time) };
+  const told = await recorded(parts, request, results, adapter, time);
+  shadowed?.answered(told.filter((_, index) => 'ids' in (encoded[index] as Encoded)));
+  return { ...answer, results: told };
 }
 
 /** What the deadline leaves, in milliseconds. */
@@ -214,13 +236,13 @@ async function classify(
   encodings: readonly Encoding[],
   adapter: AdapterRef | null,
   { deadline }: Time,
-  signal: AbortSignal | undefined,
+  options: Pick<ClassifyWith, 'signal' | 'riders'>,
 ): Promise<(Float32Array | null)[]> {
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   if (encodings.length === 0) return [];
   const logits = await parts.engine.classify(
     encodings.map(({ ids }) => ids),
-    { adapter: adapter?.digest ?? null, deadline, ...(signal && { signal }) },
+    { adapter: adapter?.digest ?? null, deadline, ...options },
   );
   if (logits.length !== encodings.length)
     throw new Error(`the engine answered ${logits.length} rows to ${encodings.length}`);

@@ -5,7 +5,7 @@ import { type Comparisons, createComparisons } from './compare.js';
 import type { Config } from './config.js';
 import { type OpenCorrections, openCorrections } from './corrections.js';
 import type { Database } from './db/database.js';
-import { idsOfNewestRun } from './db/training-run-rows.js';
+import { trainedIds } from './db/training-data.js';
 import type { Engine } from './engine/engine.js';
 import type { Judge } from './judge.js';
 import type { CheckpointLabel } from './labels.js';
@@ -94,7 +94,7 @@ export async function openLearning(parts: LearningParts, adapters: Adapters, jud
     modelDigest: checkpoint.digest,
     now,
     newId,
-    trained: () => idsOfNewestRun(database.kysely, checkpoint.digest),
+    trained: () => trainedIds(database.kysely, checkpoint.digest),
   });
   const registryParts = { dataDir: config.dataDir, database, base: baseOf(parts), newId, now };
   const { comparisons } = adapters;

@@ -14,6 +14,8 @@ export interface Metrics {
   /** Pairs answered, by their label; `error` for those that could not be judged. */
   countPairs(label: string, pairs: number): void;
   countRecordFailures(judgements: number): void;
+  /** Pairs that the live shadow sampled, by what came of it. */
+  countShadow(outcome: 'agreed' | 'disagreed' | 'dropped' | 'failed', pairs: number): void;
   /** The text format, with its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>;
   close(): void;
@@ -37,12 +39,19 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Judgements that could not be recorded',
     registers,
   });
+  const shadow = new Counter({
+    name: 'errata_live_shadow_pairs_total',
+    help: 'Pairs that the live shadow sampled',
+    labelNames: ['outcome'],
+    registers,
+  });
   readMetrics(registry, source);
   const closeDelay = eventLoopDelay(registry);
   return {
     observeRequest: (method, route, status, seconds) => requests.observe({ method, route, status }, seconds),
     countPairs: (label, count) => pairs.inc({ label }, count),
     countRecordFailures: (count) => lost.inc(count),
+    countShadow: (outcome, count) => shadow.inc({ outcome }, count),
     expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     close: closeDelay,
   };
@@ -81,6 +90,11 @@ const TOTALS: readonly Reading[] = [
   ['errata_engine_restarts_total', 'Inference children replaced', ({ engine }) => engine.totals.restarts],
   ['errata_engine_retries_total', 'Rows run again because their child died', ({ engine }) => engine.totals.retries],
   ['errata_engine_batches_total', 'Batches run', ({ engine }) => engine.totals.batches],
+  [
+    'errata_engine_mixed_batches_total',
+    'Batches with rows of several adapters',
+    ({ engine }) => engine.totals.mixedBatches,
+  ],
   ['errata_engine_rows_total', 'Rows run', ({ engine }) => engine.totals.rows],
   ['errata_engine_tokens_total', 'Tokens run', ({ engine }) => engine.totals.tokens],
   ['errata_engine_padded_tokens_total', 'Tokens run, padding included', ({ engine }) => engine.totals.paddedTokens],

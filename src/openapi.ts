@@ -58,11 +58,13 @@ const describedOnly: Dependencies = {
   erase: uncalled,
   webhooks: { list: uncalled, replay: uncalled },
   training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
+  liveShadow: { get: uncalled, set: uncalled },
   comparisons: { start: uncalled, list: uncalled, get: uncalled },
   metrics: {
     observeRequest: uncalled,
     countPairs: uncalled,
     countRecordFailures: uncalled,
+    countShadow: uncalled,
     expose: uncalled,
     close: () => undefined,
   },

@@ -10,9 +10,10 @@ import {
   type TrainingRow,
   withdrawnIds,
 } from './db/training-data.js';
-import { byPair, MIN_CONFIDENCE, usabilityOfPair, type WhyNot } from './db/usability.js';
+import { MIN_CONFIDENCE, usabilityOfPair, type WhyNot } from './db/usability.js';
 import { nearAny } from './evaluation/near-duplicates.js';
-import { decideSides, type Group } from './evaluation/split.js';
+import { decideSides, type Group, SPLIT } from './evaluation/split.js';
+import { grouped, inTurns, mapped, type Pause } from './evaluation/turns.js';
 
 export interface PrepareOptions {
   /** A correction counts when the model was surer than this of its error; 0.8 by default. */
@@ -38,19 +39,7 @@ export interface Prepared {
 }
 
 /** A turn of this thread's work; others come after each. */
-const TURN_MS = 8;
-
-function yielding(): () => Promise<void> | undefined {
-  let since = performance.now();
-  return () => {
-    if (performance.now() - since < TURN_MS) return undefined;
-    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
-      since = performance.now();
-    });
-  };
-}
-
-type Pause = ReturnType<typeof yielding>;
+const TURN_MS = 5;
 
 async function read(db: Database['kysely'], pause: Pause): Promise<ScannedCorrection[]> {
   const rows: ScannedCorrection[] = [];
@@ -91,7 +80,7 @@ async function reasonsOf(
   pause: Pause,
 ): Promise<Map<string, WhyNot | null>> {
   const reasons = new Map<string, WhyNot | null>();
-  for (const pair of byPair(rows).values()) {
+  for (const pair of (await grouped(rows, ({ pair_sha256 }) => pair_sha256, pause)).values()) {
     await pause();
     for (const [id, reason] of usabilityOfPair(pair, minConfidence)) reasons.set(id, reason);
   }
@@ -122,24 +111,30 @@ async function sift(
 }
 
 /** Rows by group, counted by what is to be balanced: labels, labels of corrections and of confirmations, and all. */
-function groupsOf(candidates: readonly Candidate[]): Group[] {
-  const groups = new Map<string, Record<string, number>>();
-  for (const { group_key, kind, correct_label } of candidates) {
-    const strata = groups.get(group_key) ?? {};
+async function groupsOf(candidates: readonly Candidate[], pause: Pause): Promise<Group[]> {
+  const groups = await grouped(candidates, ({ group_key }) => group_key, pause);
+  return mapped(groups, ([key, rows]) => ({ key, strata: strataOf(rows) }), pause);
+}
+
+function strataOf(rows: readonly Candidate[]): Record<string, number> {
+  const strata: Record<string, number> = {};
+  for (const { kind, correct_label } of rows)
     for (const stratum of ['all', correct_label, `${kind}:${correct_label}`])
       strata[stratum] = (strata[stratum] ?? 0) + 1;
-    groups.set(group_key, strata);
-  }
-  return [...groups].map(([key, strata]) => ({ key, strata }));
+  return strata;
 }
 
 const textOf = ({ premise, nli_hypothesis }: Candidate): string => `${premise}\n${nli_hypothesis}`;
+
+function* textsOf(rows: readonly Candidate[]): Generator<string> {
+  for (const row of rows) yield textOf(row);
+}
 
 /** Held-out rows whose text is nearly one of the training side would be answered from memory: they leave. */
 async function withoutLeaks(rows: readonly TrainingRow[], left_out: LeftOut[], pause: Pause): Promise<TrainingRow[]> {
   const held = rows.filter(({ side }) => side === 'validation');
   const trained = rows.filter(({ side }) => side === 'train');
-  const near = await nearAny(held.map(textOf), trained.map(textOf), pause);
+  const near = await nearAny(await mapped(held, textOf, pause), textsOf(trained), pause);
   const leaks = new Set(held.filter((_, at) => near[at]).map(({ correction_id }) => correction_id));
   for (const correction_id of leaks) left_out.push({ correction_id, reason: 'near_duplicate_across_sides' });
   return rows.filter(({ correction_id }) => !leaks.has(correction_id));
@@ -161,15 +156,19 @@ async function planned(
   { min_confidence = MIN_CONFIDENCE, exclude = [] }: PrepareOptions,
   fix: (fresh: [string, Side][]) => Promise<[string, Side][]>,
 ): Promise<Prepared> {
-  const pause = yielding();
+  const pause = inTurns(TURN_MS);
   const scanned = await read(database.kysely, pause);
   const { candidates, left_out } = await sift(scanned, min_confidence, new Set(exclude), pause);
   for (const correction_id of await withdrawnIds(database.kysely))
     left_out.push({ correction_id, reason: 'withdrawn' });
   const sides = await readSides(database.kysely);
-  const fresh = [...decideSides(groupsOf(candidates), sides)];
+  const fresh = [...(await decideSides(await groupsOf(candidates, pause), sides, { ...SPLIT, pause }))];
   for (const [key, side] of [...fresh, ...(await fix(fresh))]) sides.set(key, side);
-  const sided = candidates.map((row): TrainingRow => ({ ...row, side: sides.get(row.group_key) as Side }));
+  const sided = await mapped(
+    candidates,
+    (row): TrainingRow => ({ ...row, side: sides.get(row.group_key) as Side }),
+    pause,
+  );
   const rows = await withoutLeaks(sided, left_out, pause);
   return { rows, left_out, fresh, counts: countsOf(rows, left_out) };
 }

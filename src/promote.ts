@@ -55,7 +55,7 @@ interface Live {
 }
 
 /** A row that any model can judge: the smallest pair there is. */
-const PROBE = Int32Array.of(1, 2, 2);
+export const PROBE = Int32Array.of(1, 2, 2);
 
 export interface OpenedPromotion extends Promotion {
   /** Why the start serves the base model although an adapter was active. */

@@ -4,6 +4,7 @@ import type { LeftOut, LeftOutReason, TrainingRow } from './db/training-data.js'
 import type { Side } from './db/schema.js';
 import { MIN_CONFIDENCE } from './db/usability.js';
 import { LABELS, type Label } from './labels.js';
+import { inTurns, mapped, type Pause } from './evaluation/turns.js';
 import { planTrainingData, type Prepared } from './prepare.js';
 
 export interface ReadinessOptions {
@@ -89,17 +90,22 @@ const LEAST_OF_CLASS = 10;
 export async function readiness(parts: ReadinessParts, options: ReadinessOptions = {}): Promise<ReadinessReport> {
   const { min_corrections = MIN_CORRECTIONS, min_confidence = MIN_CONFIDENCE } = options;
   const prepared = await planTrainingData(parts.database, { min_confidence });
-  return report(prepared, await parts.trained(), { min_corrections, min_confidence });
+  return await report(prepared, await parts.trained(), { min_corrections, min_confidence }, inTurns(TURN_MS));
 }
 
+/** A turn of this thread's work; others come after each. */
+const TURN_MS = 5;
+
 /** The report of what is prepared. Pure. */
-export function report(
+async function report(
   { rows, left_out, counts }: Pick<Prepared, 'rows' | 'left_out' | 'counts'>,
   trained: ReadonlySet<string>,
   { min_corrections, min_confidence }: Required<ReadinessOptions>,
-): ReadinessReport {
-  const corrections = rows.filter(({ kind }) => kind === 'correction');
-  const sides = { train: sideReport(rows, 'train'), validation: sideReport(rows, 'validation') };
+  pause: Pause = () => undefined,
+): Promise<ReadinessReport> {
+  const tally = new Tally();
+  await mapped(rows, (row) => tally.add(row, trained), pause);
+  const sides = { train: sideReport(tally.of('train')), validation: sideReport(tally.of('validation')) };
   const label_shares = LABELS.map((label) => shareOf(sides, label));
   return {
     ready: counts.usable >= min_corrections,
@@ -107,29 +113,53 @@ export function report(
     min_confidence,
     usable: counts.usable,
     confirmations: counts.confirmations,
-    new_since_last_run: corrections.filter(({ correction_id }) => !trained.has(correction_id)).length,
+    new_since_last_run: tally.fresh,
     split: { ...sides, label_shares },
-    gate_needs: gateNeeds(rows),
-    warnings: warningsOf(rows, sides, label_shares),
-    left_out: leftOut(rows, left_out),
+    gate_needs: gateNeeds(tally.of('validation')),
+    warnings: rows.length === 0 ? ['there is nothing to train on yet'] : warningsOf(sides, label_shares),
+    left_out: await leftOut(tally.confirmed, left_out, pause),
   };
 }
 
-function countLabels(rows: readonly TrainingRow[]): LabelCounts {
-  const of = (label: Label): number => rows.filter(({ correct_label }) => correct_label === label).length;
-  return { total: rows.length, supports: of('supports'), refutes: of('refutes'), neutral: of('neutral') };
+/** Rows of one side and kind. */
+class Counted {
+  readonly labels = { total: 0, supports: 0, refutes: 0, neutral: 0 };
+  readonly groups = new Set<string>();
+
+  add({ correct_label, group_key }: TrainingRow): void {
+    this.labels.total += 1;
+    this.labels[correct_label] += 1;
+    this.groups.add(group_key);
+  }
 }
 
-const groups = (rows: readonly TrainingRow[]): number => new Set(rows.map(({ group_key }) => group_key)).size;
+type ByKind = Readonly<Record<TrainingRow['kind'], Counted>>;
 
-function sideReport(rows: readonly TrainingRow[], side: Side): SideReport {
-  const own = rows.filter((row) => row.side === side);
-  return {
-    pages: groups(own),
-    corrections: countLabels(own.filter(({ kind }) => kind === 'correction')),
-    confirmations: countLabels(own.filter(({ kind }) => kind === 'confirmation')),
-  };
+const byKind = (): ByKind => ({ correction: new Counted(), confirmation: new Counted() });
+
+/** All that is counted, in one pass. */
+class Tally {
+  readonly #sides: Readonly<Record<Side, ByKind>> = { train: byKind(), validation: byKind() };
+  readonly confirmed: string[] = [];
+  /** Corrections that no run was trained on. */
+  fresh = 0;
+
+  of(side: Side): ByKind {
+    return this.#sides[side];
+  }
+
+  add(row: TrainingRow, trained: ReadonlySet<string>): void {
+    this.#sides[row.side][row.kind].add(row);
+    if (row.kind === 'confirmation') this.confirmed.push(row.correction_id);
+    else if (!trained.has(row.correction_id)) this.fresh += 1;
+  }
 }
+
+const sideReport = ({ correction, confirmation }: ByKind): SideReport => ({
+  pages: new Set([...correction.groups, ...confirmation.groups]).size,
+  corrections: correction.labels,
+  confirmations: confirmation.labels,
+});
 
 function shareOf(sides: Readonly<Record<Side, SideReport>>, label: Label): LabelShare {
   const share = ({ corrections, confirmations }: SideReport): number | null => {
@@ -141,28 +171,22 @@ function shareOf(sides: Readonly<Record<Side, SideReport>>, label: Label): Label
   return { label, train, validation, within };
 }
 
-function gateNeeds(rows: readonly TrainingRow[]): GateNeeds {
-  const held = (kind: TrainingRow['kind']) => rows.filter((row) => row.side === 'validation' && row.kind === kind);
-  const [corrections, confirmations] = [held('correction'), held('confirmation')];
+function gateNeeds({ correction, confirmation }: ByKind): GateNeeds {
   const lacking = (have: number, need: number): number => Math.max(0, need - have);
-  const needed = lacking(confirmations.length, GATE_CONFIRMATIONS);
+  const needed = lacking(confirmation.labels.total, GATE_CONFIRMATIONS);
   return {
-    corrections: lacking(corrections.length, GATE_ROWS),
+    corrections: lacking(correction.labels.total, GATE_ROWS),
     confirmations: needed,
-    correction_pages: lacking(groups(corrections), GATE_PAGES),
-    confirmation_pages: lacking(groups(confirmations), GATE_PAGES),
+    correction_pages: lacking(correction.groups.size, GATE_PAGES),
+    confirmation_pages: lacking(confirmation.groups.size, GATE_PAGES),
     confirmations_to_collect: Math.ceil(needed / HELD_SHARE),
   };
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function warningsOf(
-  rows: readonly TrainingRow[],
-  sides: Readonly<Record<Side, SideReport>>,
-  shares: readonly LabelShare[],
-): string[] {
-  if (rows.length === 0) return ['there is nothing to train on yet'];
+function warningsOf(sides: Readonly<Record<Side, SideReport>>, shares: readonly LabelShare[]): string[] {
+  const pages = sides.train.pages + sides.validation.pages;
   const scarce = LABELS.filter((label) => sides.train.corrections[label] < LEAST_OF_CLASS).map(
     (label) => `${label}: ${sides.train.corrections[label]} corrections to train on, fewer than ${LEAST_OF_CLASS}`,
   );
@@ -177,18 +201,22 @@ function warningsOf(
     .filter((side) => sides[side].pages === 0)
     .map(
       (side) =>
-        `the ${side} side is empty: no page is ever cut in two, and ${groups(rows) === 1 ? 'one page holds everything' : 'the sides of these pages are decided'}`,
+        `the ${side} side is empty: no page is ever cut in two, and ${pages === 1 ? 'one page holds everything' : 'the sides of these pages are decided'}`,
     );
   return [...scarce, ...apart, ...missing];
 }
 
-function leftOut(rows: readonly TrainingRow[], left_out: readonly LeftOut[]): ReadinessReport['left_out'] {
-  const confirmations = rows.filter(({ kind }) => kind === 'confirmation');
-  const items: ReasonedId[] = [
-    ...left_out,
-    ...confirmations.map(({ correction_id }) => ({ correction_id, reason: 'confirmation' as const })),
-  ];
+async function leftOut(
+  confirmed: readonly string[],
+  left_out: readonly LeftOut[],
+  pause: Pause,
+): Promise<ReadinessReport['left_out']> {
   const counts: Partial<Record<Reason, number>> = {};
-  for (const { reason } of items) counts[reason] = (counts[reason] ?? 0) + 1;
+  const count = (item: ReasonedId): ReasonedId => {
+    counts[item.reason] = (counts[item.reason] ?? 0) + 1;
+    return item;
+  };
+  const items = await mapped(left_out, count, pause);
+  for (const correction_id of confirmed) items.push(count({ correction_id, reason: 'confirmation' }));
   return { counts, items };
 }

@@ -62,6 +62,8 @@ export interface Registry extends Pick<OpenedPromotion, 'etag' | 'fallback'> {
   resolve(name: string): Promise<AdapterRef | null | undefined>;
   /** For the judge and comparisons: the engine's, with any registered adapter. */
   classify: Engine['classify'];
+  /** For the live shadow: keeps its candidate in the engine. */
+  readonly held: Pick<HeldAdapters, 'use' | 'keep' | 'classify'>;
 }
 
 export interface OpenRegistryParts extends RegistryParts, Pick<PromotionParts, 'latestComparison'> {
@@ -81,7 +83,7 @@ export async function openRegistry(parts: OpenRegistryParts): Promise<Registry> 
   };
   const held = new HeldAdapters({ engine: parts.engine, load, most: parts.mostHeld ?? MOST_HELD });
   const promotion = await openPromotion({ ...parts, held });
-  return { ...reading(parts, promotion), ...writing(parts, promotion), ...judging(parts, promotion, held) };
+  return { ...reading(parts, promotion), ...writing(parts, promotion), ...judging(parts, promotion, held), held };
 }
 
 async function existing(parts: RegistryParts, name: string): Promise<AdapterRow> {

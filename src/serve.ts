@@ -19,10 +19,11 @@ import { createEmbedding } from './embedding.js';
 import { type Engine, type EngineOptions, ENGINE_DEFAULTS } from './engine/engine.js';
 import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
-import { createJudge, type Recorder } from './judge.js';
+import { createJudge, type JudgeParts, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
 import { DEADLINE_MS } from './limits.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
+import { openLiveShadow } from './live-shadow.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import { openInPrecision, type PrecisionReport } from './precision.js';
 import { listenFault, naming, refuseOther } from './start-faults.js';
@@ -144,7 +145,19 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
   closers.push(() => adapters.comparisons.close());
   const metrics = createMetrics({ engine: () => engine.status(), database: () => database.health() });
   const model = { name: path.basename(config.model), digest: checkpoint.digest };
-  const judge = createJudge({
+  const liveShadow = openLiveShadow({
+    database,
+    base: { name: model.name, digest: model.digest, config: checkpoint.config },
+    engine,
+    held: adapters.registry.held,
+    labels,
+    now: parts.now,
+    random: Math.random,
+    counted: (outcome, pairs) => metrics.countShadow(outcome, pairs),
+    log: parts.log,
+  });
+  closers.push(() => liveShadow.close());
+  const judgeParts: JudgeParts = {
     model,
     text,
     engine: { classify: adapters.registry.classify, reserve: (work) => engine.reserve(work) },
@@ -154,8 +167,8 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
     clock: { now: parts.now, monotonic: parts.monotonic },
     newId: parts.newId,
     deadlineMs: DEADLINE_MS.usual,
-  });
-  const learning = await openLearning(parts, adapters, judge);
+  };
+  const learning = await openLearning(parts, adapters, createJudge(judgeParts));
   closers.push(() => learning.training.close());
   const webhooks = openWebhooks({
     database,
@@ -169,7 +182,7 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
   closers.push(async () => embedding?.close());
   const app = await buildApp(
     {
-      judge,
+      judge: createJudge({ ...judgeParts, shadow: liveShadow }),
       engine,
       recording: () => config.record !== 'required' || database.health().writing === 'open',
       metrics,
@@ -189,6 +202,7 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
       activeAdapter: async () => (await adapters.registry.resolve('active')) ?? null,
       adapterBytes: largestAdapter(checkpoint.config),
       webhooks,
+      liveShadow,
       erase: (request) => erase(parts, request),
       predictions: {
         list: (filters) => listPredictions(database.kysely, filters),

@@ -55,6 +55,8 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
     'startShadowComparison',
     'listShadowComparisons',
     'getShadowComparison',
+    'getLiveShadow',
+    'setLiveShadow',
     'erase',
     'listWebhookDeliveries',
     'replayWebhookDelivery',

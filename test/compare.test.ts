@@ -37,7 +37,8 @@ const aborted = (signal: AbortSignal | undefined): Promise<never> =>
 /** The adapter d1 says supports to everything, d2 refutes, the base model neutral. */
 const LOGITS: Readonly<Record<string, readonly number[]>> = { d1: [0, 4, 0], d2: [4, 0, 0], base: [0, 0, 4] };
 const constant: EngineBehaviour = {
-  classify: async (rows, { adapter }) => rows.map(() => Float32Array.from(LOGITS[adapter ?? 'base'] ?? [])),
+  classify: async (rows, { adapter, adapters = [adapter] }) =>
+    rows.flatMap(() => adapters.map((one) => Float32Array.from(LOGITS[one ?? 'base'] ?? []))),
 };
 
 function open(t: Test, shared: Database, { behaviour = constant, ...parts }: Setup = {}) {
@@ -64,6 +65,10 @@ function open(t: Test, shared: Database, { behaviour = constant, ...parts }: Set
   t.teardown(() => comparisons.close());
   return { ...comparisons, engine, failures };
 }
+
+/** The same answer for every row by every adapter. */
+const ones: NonNullable<EngineBehaviour['classify']> = async (rows, { adapters = [null] }) =>
+  rows.flatMap(() => adapters.map(() => Float32Array.of(1, 0, 0)));
 
 /** One for all tests that leave nothing waiting in it. */
 const database = await openFor(t);
@@ -93,11 +98,11 @@ t.test('each adapter judges every held-out row, and no row of the training side'
   const { start, wait, engine } = open(t, database, { reviews: async () => ({ rows }) });
   const { report } = await wait((await start({ old: 'v1', new: 'v2' })).id);
   t.equal(report?.sets.union.n, 2);
-  const mixed = engine.calls.filter(({ options }) => 'mix' in options);
-  t.same(Object.fromEntries(mixed.map(({ options, rows: judged }) => [options.adapter, judged.length])), {
-    d1: 2,
-    d2: 2,
-  });
+  const both = engine.calls.filter(({ options }) => options.adapters);
+  t.same(
+    both.map(({ options, rows: judged }) => [options.adapters, judged.length]),
+    [[['d1', 'd2'], 2]],
+  );
   t.same(report?.leak_check, { training_rows: 1, same_page: 0, same_text: 0, near_text: 0 });
 });
 
@@ -133,7 +138,8 @@ t.test('an adapter that is not there is refused with its place in the request', 
 
 t.test('an adapter whose answers are not finite fails the comparison, and the next one runs', async (t) => {
   const behaviour: EngineBehaviour = {
-    classify: async (rows, { adapter }) => rows.map(() => (adapter === 'd2' ? null : Float32Array.of(1, 0, 0))),
+    classify: async (rows, { adapter, adapters = [adapter] }) =>
+      rows.flatMap(() => adapters.map((one) => (one === 'd2' ? null : Float32Array.of(1, 0, 0)))),
   };
   const { start, wait, failures } = open(t, database, { behaviour });
   const [bad, good] = await Promise.all([start({ old: 'base', new: 'v2' }), start({ old: 'base', new: 'v1' })]);
@@ -150,9 +156,9 @@ t.test('an adapter whose answers are not finite fails the comparison, and the ne
 t.test('a full queue is waited for', async (t) => {
   let refused = 0;
   const behaviour: EngineBehaviour = {
-    classify: async (rows) => {
+    classify: async (rows, options) => {
       if (refused++ === 0) throw new Problem('queue-full', 'full');
-      return rows.map(() => Float32Array.of(1, 0, 0));
+      return ones(rows, options);
     },
   };
   const { start, wait } = open(t, database, { behaviour, reviews: async () => ({ rows: [sided(1)] }) });
@@ -186,9 +192,9 @@ t.test('live traffic goes first', async (t) => {
   let queuedPairs = 5;
   const judgedWith: number[] = [];
   const behaviour: EngineBehaviour = {
-    classify: async (rows) => {
+    classify: async (rows, options) => {
       judgedWith.push(queuedPairs);
-      return rows.map(() => Float32Array.of(1, 0, 0));
+      return ones(rows, options);
     },
   };
   const engine = engineStandIn(behaviour);
@@ -290,7 +296,7 @@ t.test('the bundled model against a random adapter: every figure is that of the 
     maxTokens: 512,
   });
   t.teardown(() => text.close());
-  const engine = await openEngine(checkpoint, { ...ENGINE_DEFAULTS, children: 1, wideSession: false, batchAgeMs: 5 });
+  const engine = await openEngine(checkpoint, { ...ENGINE_DEFAULTS, children: 2, wideSession: false });
   t.teardown(() => engine.close());
   const adapter = randomAdapter(checkpoint.config, 5, 0.3);
   await engine.hold(adapter.digest, adapter);
@@ -341,7 +347,9 @@ t.test('the bundled model against a random adapter: every figure is that of the 
   t.same(flipped.toSorted(), changed.map(({ correction_id }) => correction_id).toSorted());
   t.equal(report?.new?.digest, adapter.digest);
   const measured = 2 * (report?.latency.new.pairs ?? 0);
-  const judged = engine.status().totals.rows - before.rows - measured;
-  t.equal(judged, 2 * rows.length, 'each row once by each adapter');
-  t.ok(engine.status().totals.batches - before.batches - measured < rows.length, 'in batches');
+  const { totals } = engine.status();
+  t.equal(totals.rows - before.rows - measured, 2 * rows.length, 'each row once by each adapter');
+  const batches = totals.batches - before.batches - measured;
+  t.ok(batches < rows.length, 'several rows in a batch');
+  t.equal(totals.mixedBatches - before.mixedBatches, batches, 'every one of them with both adapters');
 });

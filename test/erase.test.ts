@@ -167,7 +167,20 @@ for (const [name, subject] of SUBJECTS)
     t.equal(traces(file), 1, 'only what the report holds of another correction');
     const kept = await database.kysely.selectFrom('predictions').select('page_id').execute();
     t.equal(kept.length, 350, 'all others are there');
+    t.match(await correctionOf(database, prediction(1000).id), {
+      correction: null,
+      error: { code: 'unprocessable', errors: [{ pointer: '/prediction_id' }] },
+    });
   });
+
+/** What becomes of a correction of that judgement. */
+async function correctionOf(database: Database, prediction_id: string) {
+  const judge = { judge: () => Promise.reject(new Error('nothing is judged here')) };
+  const corrections = createCorrections({ database, judge, modelDigest: 'm', now: Date.now, newId: uuidv7 });
+  const items = [{ prediction_id, correct_label: 'neutral' as const }];
+  const [result] = await corrections.correct({ items, sender: senderOf(OPEN) });
+  return result;
+}
 
 /** As SQLite leaves them where it moves rows between pages, and as it deletes without secure_delete. */
 function leaveTraces(file: string): void {

@@ -4,6 +4,7 @@ import { Problem } from '../errors.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { followAlias } from './live-shadows.js';
 import { enqueueEvent } from './outbox.js';
 import type { AdapterAliasTable, Schema } from './schema.js';
 
@@ -39,6 +40,7 @@ export async function moveAlias(db: Kysely<Schema>, input: AliasMove): Promise<A
   const detail = { move: row.seq, comparison_id, forced: forced === 1 };
   const subject = { subject_type: 'adapter', subject_id: adapter_id } as const;
   await appendAudit(db, { actor, role, at, act: `adapter.${act}`, ...subject, detail });
+  await followAlias(db, at);
   await tell(db, row, newest?.adapter_id ?? null);
   return row;
 }

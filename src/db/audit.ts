@@ -12,7 +12,7 @@ export type Act =
   | `comparison.${'start' | 'end'}`
   | `key.${'create' | 'rotate' | 'revoke'}`
   | 'erasure'
-  | 'live-shadow.set';
+  | `live-shadow.${'set' | 'end'}`;
 
 export interface AuditEntry extends Actor {
   /** ISO 8601, UTC, milliseconds. */

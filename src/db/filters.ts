@@ -23,6 +23,8 @@ export interface PredictionFilters {
   readonly until?: string;
   /** Found in the premise or the hypothesis, whatever the case; `%` and `_` mean themselves. */
   readonly text?: string;
+  /** True: without those that a live shadow disagreed with and nobody reviewed. */
+  readonly undisputed?: boolean;
 }
 
 type Rows = ExpressionBuilder<Schema, 'predictions'>;
@@ -67,6 +69,11 @@ function mentions(rows: Rows, text: string): Expression<SqlBool> {
   );
 }
 
+/** That a live shadow disagreed with, and nobody reviewed yet. */
+export const disputed = sql<SqlBool>`exists (select 1 from shadow_disagreements
+  where shadow_disagreements.prediction_seq = predictions.seq)
+  and not exists (select 1 from nli_corrections where nli_corrections.prediction_id = predictions.id)`;
+
 const FILTERS: Table = {
   key_id: (rows, value) => rows('key_id', '=', value),
   page_id: (rows, value) => rows('page_id', '=', value),
@@ -78,6 +85,7 @@ const FILTERS: Table = {
   since: (rows, value) => rows('created_at', '>=', instant('since', value)),
   until: (rows, value) => rows('created_at', '<', instant('until', value)),
   text: mentions,
+  undisputed: (_rows, value) => (value ? sql<SqlBool>`not (${disputed})` : sql<SqlBool>`true`),
 };
 
 function apply<F extends keyof Given>(rows: Rows, name: F, filters: PredictionFilters): Expression<SqlBool>[] {

@@ -31,6 +31,15 @@ export interface Prediction {
   readonly latency_ms: number;
   /** RFC 3339, UTC, milliseconds, as Date.toISOString() writes it. */
   readonly created_at: string;
+  /** What the candidate of a live shadow said where it disagreed. */
+  readonly shadow: ShadowAnswer | null;
+}
+
+export interface ShadowAnswer {
+  readonly adapter: AdapterRef;
+  readonly label: Label;
+  readonly confidence: number;
+  readonly scores: Readonly<Record<Label, number>>;
 }
 
 /** Full rows, unordered, for narrowing by `seq` or `id`. */
@@ -40,10 +49,14 @@ export function selectPredictions(db: Kysely<Schema>) {
     .innerJoin('texts as premises', 'premises.id', 'predictions.premise_id')
     .innerJoin('texts as hypotheses', 'hypotheses.id', 'predictions.hypothesis_id')
     .innerJoin('revisions', 'revisions.id', 'predictions.revision_id')
+    .leftJoin('shadow_disagreements', 'shadow_disagreements.prediction_seq', 'predictions.seq')
+    .leftJoin('live_shadows', 'live_shadows.seq', 'shadow_disagreements.shadow_seq')
     .select(['predictions.seq', 'predictions.id', 'pair_id', 'page_id', 'label', 'raw_label', 'confidence', 'margin'])
     .select(['scores', 'truncated', 'latency_ms', 'created_at', 'premises.text as premise'])
     .select(['hypotheses.text as nli_hypothesis', 'model', 'model_digest'])
-    .select(['adapter_id', 'adapter_version', 'adapter_digest']);
+    .select(['adapter_id', 'adapter_version', 'adapter_digest'])
+    .select(['candidate_id', 'candidate_version', 'candidate_digest'])
+    .select(['candidate_label', 'candidate_confidence', 'candidate_scores']);
 }
 
 export type PredictionRow = Awaited<ReturnType<ReturnType<typeof selectPredictions>['execute']>>[number];
@@ -51,6 +64,14 @@ export type PredictionRow = Awaited<ReturnType<ReturnType<typeof selectPredictio
 function adapterOf({ adapter_id, adapter_version, adapter_digest }: PredictionRow): AdapterRef | null {
   if (adapter_id === null || adapter_version === null || adapter_digest === null) return null;
   return { id: adapter_id, version: adapter_version, digest: adapter_digest };
+}
+
+function shadowOf(row: PredictionRow): ShadowAnswer | null {
+  const { candidate_id: id, candidate_version: version, candidate_digest: digest } = row;
+  const { candidate_label: label, candidate_confidence: confidence, candidate_scores: scores } = row;
+  if (id === null || version === null || digest === null) return null;
+  if (label === null || confidence === null || scores === null) return null;
+  return { adapter: { id, version, digest }, label, confidence, scores: JSON.parse(scores) as ShadowAnswer['scores'] };
 }
 
 export function toPrediction(row: PredictionRow): Prediction {
@@ -70,5 +91,6 @@ export function toPrediction(row: PredictionRow): Prediction {
     adapter: adapterOf(row),
     latency_ms: row.latency_ms,
     created_at: row.created_at,
+    shadow: shadowOf(row),
   };
 }

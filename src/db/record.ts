@@ -6,7 +6,7 @@ import type { Prediction } from './prediction-rows.js';
 import type { PredictionsTable, RevisionsTable, Schema } from './schema.js';
 
 /** One judgement as it is kept: what was asked and answered, what made it, and who asked. */
-export interface NewPrediction extends Prediction {
+export interface NewPrediction extends Omit<Prediction, 'shadow'> {
   /** The API key that asked; null while the service is open. */
   readonly key_id: string | null;
 }

@@ -246,6 +246,52 @@ export interface ShadowComparisonsTable {
   ended_at: string | null;
 }
 
+/** Why a live shadow ended; `active-changed`: the same candidate goes on beside another adapter, as a new row. */
+export type ShadowEnd =
+  'replaced' | 'switched-off' | 'active-changed' | 'promoted' | 'incompatible' | 'deleted' | 'unusable' | 'failing';
+
+/** A candidate beside what is active. At most one has not ended. */
+export interface LiveShadowsTable {
+  seq: Generated<number>;
+  base_digest: string;
+  candidate_id: string;
+  candidate_version: string;
+  candidate_digest: string;
+  /** null: the base model. */
+  against_id: string | null;
+  against_version: string | null;
+  against_digest: string | null;
+  /** The share of pairs that it judges too. */
+  rate: number;
+  actor: string;
+  since: string;
+  ended_at: string | null;
+  ended_because: ShadowEnd | null;
+  /** Sampled pairs for which there was no room, and those it gave no answer to. */
+  dropped: number;
+  failed: number;
+}
+
+/** Pairs by what both said. */
+export interface LiveShadowCountsTable {
+  shadow_seq: number;
+  active_label: Label;
+  candidate_label: Label;
+  pairs: number;
+}
+
+/** What the candidate said of a judgement instead. */
+export interface ShadowDisagreementsTable {
+  prediction_seq: number;
+  shadow_seq: number;
+  /** That of the judgement. */
+  active_margin: number;
+  candidate_label: Label;
+  candidate_confidence: number;
+  /** JSON object: wire label → score. */
+  candidate_scores: string;
+}
+
 /** An erasure of texts; `subject` is a page's id or the SHA-256 of a normalised pair. */
 export interface ErasuresTable {
   seq: Generated<number>;
@@ -368,4 +414,7 @@ export interface Schema {
   training_run_checkpoints: TrainingRunCheckpointsTable;
   training_run_corrections: TrainingRunCorrectionsTable;
   shadow_comparisons: ShadowComparisonsTable;
+  live_shadows: LiveShadowsTable;
+  live_shadow_counts: LiveShadowCountsTable;
+  shadow_disagreements: ShadowDisagreementsTable;
 }

@@ -1,8 +1,9 @@
 /** The rows a training run or a comparison is made of, and the sides that were decided for their groups. */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { Label } from '../labels.js';
 import type { PublicCorrection } from './correction-rows.js';
 import type { Schema, Side } from './schema.js';
+import { newestRun } from './training-run-rows.js';
 import type { WhyNot } from './usability.js';
 
 /** A correction or confirmation that is trained on, or compared on. */
@@ -52,14 +53,35 @@ export function scanCorrections(db: Kysely<Schema>) {
 export type ScannedCorrection = ReturnType<typeof scanCorrections> extends AsyncIterableIterator<infer R> ? R : never;
 
 export async function withdrawnIds(db: Kysely<Schema>): Promise<string[]> {
-  const rows = await db.selectFrom('nli_correction_history').select('id').where('ended_by', '=', 'withdrawn').execute();
-  return rows.map(({ id }) => id);
+  const ids: string[] = [];
+  const rows = db.selectFrom('nli_correction_history').select('id').where('ended_by', '=', 'withdrawn');
+  for await (const { id } of rows.stream(ROWS_PER_READ)) ids.push(id);
+  return ids;
 }
 
 /** Group → side, of all groups that ever had one. */
 export async function readSides(db: Kysely<Schema>): Promise<Map<string, Side>> {
-  const rows = await db.selectFrom('page_sides').select(['group_key', 'side']).execute();
-  return new Map(rows.map(({ group_key, side }) => [group_key, side]));
+  const sides = new Map<string, Side>();
+  const rows = db.selectFrom('page_sides').select(['group_key', 'side']);
+  for await (const { group_key, side } of rows.stream(ROWS_PER_READ)) sides.set(group_key, side);
+  return sides;
+}
+
+/** As idsOfNewestRun, a little at a time: there may be a hundred thousand. */
+export async function trainedIds(db: Kysely<Schema>, base_digest: string): Promise<Set<string>> {
+  const ids = new Set<string>();
+  const newest = await newestRun(db, base_digest);
+  if (newest === undefined) return ids;
+  const known = db.selectFrom('training_run_corrections').select('correction_id').where('run_id', '=', newest);
+  for await (const { correction_id } of known.stream(ROWS_PER_READ)) ids.add(correction_id);
+  const excluded = db
+    .selectFrom('training_runs')
+    .innerJoin(sql`json_each(manifest, '$.left_out')`.as('one'), (join) => join.onTrue())
+    .select(sql<string>`one.value ->> 'correction_id'`.as('correction_id'))
+    .where('training_runs.id', '=', newest)
+    .where(sql<boolean>`one.value ->> 'reason' = 'excluded'`);
+  for await (const { correction_id } of excluded.stream(ROWS_PER_READ)) ids.add(correction_id);
+  return ids;
 }
 
 export interface SidesInput {

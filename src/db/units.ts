@@ -5,6 +5,7 @@ import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
 import { beginErasure, endErasure, eraseSome } from './erasures.js';
 import type { Units } from './group.js';
+import { endLiveShadow, noteLiveShadow, setLiveShadow } from './live-shadows.js';
 import { noteAttempt, replayDelivery, spreadEvents } from './outbox.js';
 import { recordPredictions } from './record.js';
 import { storeCorrections } from './store-corrections.js';
@@ -34,6 +35,9 @@ export const units = {
   insertComparison,
   beginComparison,
   endComparison,
+  setLiveShadow,
+  noteLiveShadow,
+  endLiveShadow,
   spreadEvents,
   noteAttempt,
   replayDelivery,

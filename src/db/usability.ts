@@ -53,7 +53,7 @@ export function usabilityOfPair(rows: readonly UsabilityRow[], minConfidence: nu
 }
 
 /** Rows by their pair. */
-export function byPair<R extends UsabilityRow>(rows: readonly R[]): Map<string, R[]> {
+function byPair<R extends UsabilityRow>(rows: readonly R[]): Map<string, R[]> {
   const pairs = new Map<string, R[]>();
   for (const row of rows) {
     const pair = pairs.get(row.pair_sha256);

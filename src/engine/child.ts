@@ -1,7 +1,7 @@
 /** The program of an inference child: opens the checkpoint, then answers batches until its parent is gone. */
 import os from 'node:os';
 import { endWithParent } from '../orphan.js';
-import type { AdapterMessage, BatchMessage, FromChild, OpenMessage, ToChild } from './messages.js';
+import type { AdapterMessage, BatchMessage, FromChild, MixMessage, OpenMessage, ToChild } from './messages.js';
 import { Model } from './model.js';
 
 const WARM_UP_ROWS = 4;
@@ -52,12 +52,26 @@ async function receive(message: Exclude<ToChild, OpenMessage>): Promise<void> {
   if (!engine) return;
   if (message.kind === 'batch') await answer(engine, message);
   else if (message.kind === 'adapter') await hold(engine, message);
+  else if (message.kind === 'mix') await mix(engine, message);
   else engine.model.forget(message.digest);
 }
 
-async function hold({ model, threads, wideThreads }: Opened, { digest, tensors }: AdapterMessage): Promise<void> {
+const threadsOf = ({ threads, wideThreads }: Opened): number[] =>
+  wideThreads > 0 ? [threads, wideThreads] : [threads];
+
+async function mix(engine: Opened, { mix: digest, adapters }: MixMessage): Promise<void> {
   try {
-    await model.hold(digest, tensors, wideThreads > 0 ? [threads, wideThreads] : [threads]);
+    await engine.model.mix(adapters, threadsOf(engine));
+    send({ kind: 'held', digest });
+  } catch (error) {
+    send({ kind: 'refused', digest, reason: reasonOf(error) });
+  }
+}
+
+async function hold(engine: Opened, { digest, tensors }: AdapterMessage): Promise<void> {
+  const { model } = engine;
+  try {
+    await model.hold(digest, tensors, threadsOf(engine));
     send({ kind: 'held', digest });
   } catch (error) {
     model.forget(digest);

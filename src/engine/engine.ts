@@ -11,12 +11,21 @@ export type { Work } from './queue.js';
 export interface ClassifyOptions {
   /** Digest of the adapter to answer with, which the engine must hold; null (the default) for the base model. */
   readonly adapter?: string | null;
-  /** Rows of several calls with the same mix may share a batch although their adapters differ. */
-  readonly mix?: string;
+  /** In place of `adapter`: each row is judged by all of these in one batch; the answer has them row by row, in this order. */
+  readonly adapters?: readonly (string | null)[];
+  /** By row: who may judge it too, in the same batch. The answer has nothing of it and never waits for it. */
+  readonly riders?: readonly (Rider | undefined)[];
   /** Aborted when the client has gone: what still waits is dropped. */
   readonly signal?: AbortSignal;
   /** When the answer is worth nothing any more, in the clock of performance.now(). */
   readonly deadline?: number;
+}
+
+/** Another adapter that judges a row where that keeps nobody waiting; see `Engine.mix`. */
+export interface Rider {
+  readonly adapter: string;
+  /** Told before the row is answered: the logits, or `dropped` for want of room and `failed`. Must not throw. */
+  readonly done: (outcome: Float32Array | 'dropped' | 'failed') => void;
 }
 
 export interface ChildStatus {
@@ -41,6 +50,8 @@ export interface EngineTotals {
   rows: number;
   tokens: number;
   paddedTokens: number;
+  /** Batches with rows of several adapters. */
+  mixedBatches: number;
   /** Rows run again because their child died. */
   retries: number;
   /** Children that died and were replaced. */
@@ -66,6 +77,13 @@ export interface Engine {
   hold(digest: string, tensors: AdapterTensors): Promise<void>;
   /** The counterpart of hold: no new call may have the adapter; those that wait for it are still answered. */
   forget(digest: string): void;
+  /**
+   * Makes every child ready for batches that mix these adapters, which must be held (null: the base model), now and whenever
+   * one is replaced: only then riders are taken along. Rejects with Problem 'unavailable' when a child cannot.
+   */
+  mix(adapters: readonly (string | null)[]): Promise<void>;
+  /** The counterpart of mix. */
+  unmix(adapters: readonly (string | null)[]): void;
   status(): EngineStatus;
   /** Resolves when every child has its sessions and has judged once. */
   warmUp(): Promise<void>;

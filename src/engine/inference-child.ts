@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
-import type { BatchMessage, FromChild, OpenMessage, ToChild } from './messages.js';
+import type { AdapterMessage, BatchMessage, FromChild, MixMessage, OpenMessage, ToChild } from './messages.js';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
 const START_LIMIT_MS = 300_000;
@@ -85,11 +85,20 @@ export class InferenceChild {
   }
 
   /** Resolves when the child can answer with the adapter; rejects with ChildFailure when it cannot, or ends before. */
-  async hold(digest: string, tensors: AdapterTensors): Promise<void> {
+  hold(digest: string, tensors: AdapterTensors): Promise<void> {
+    return this.#prepared(digest, { kind: 'adapter', digest, tensors });
+  }
+
+  /** Resolves when the child can run batches of these adapters; rejects as `hold` does. */
+  mix(mix: string, adapters: readonly (string | null)[]): Promise<void> {
+    return this.#prepared(mix, { kind: 'mix', mix, adapters });
+  }
+
+  async #prepared(name: string, message: AdapterMessage | MixMessage): Promise<void> {
     if (!this.connected) throw new ChildFailure(this.#reason);
     await new Promise<void>((resolve, reject) => {
-      this.#holding.set(digest, { resolve, reject });
-      this.#send({ kind: 'adapter', digest, tensors });
+      this.#holding.set(name, { resolve, reject });
+      this.#send(message);
     });
   }
 

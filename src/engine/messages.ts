@@ -23,6 +23,13 @@ export interface ForgetMessage {
   readonly digest: string;
 }
 
+/** Batches of these adapters will come. */
+export interface MixMessage {
+  readonly kind: 'mix';
+  readonly mix: string;
+  readonly adapters: readonly (string | null)[];
+}
+
 export interface BatchMessage {
   readonly kind: 'batch';
   readonly id: number;
@@ -35,7 +42,7 @@ export interface BatchMessage {
   readonly wide: boolean;
 }
 
-export type ToChild = OpenMessage | AdapterMessage | ForgetMessage | BatchMessage;
+export type ToChild = OpenMessage | AdapterMessage | ForgetMessage | MixMessage | BatchMessage;
 
 export interface ReadyMessage {
   readonly kind: 'ready';
@@ -43,13 +50,14 @@ export interface ReadyMessage {
   readonly tokensPerSecond: number;
 }
 
-/** The adapter's tensors are held and its graph has a session. */
+/** The adapter's tensors are held, and its graph, or that of the mix, has a session. */
 export interface HeldMessage {
   readonly kind: 'held';
+  /** Of the adapter; or the name of the mix. */
   readonly digest: string;
 }
 
-/** The adapter cannot be had; the child lives on without it. */
+/** The adapter or the mix cannot be had; the child lives on without it. */
 export interface RefusedMessage {
   readonly kind: 'refused';
   readonly digest: string;

@@ -61,6 +61,12 @@ export class Model {
     for (const n of threads) await this.session(shape, n);
   }
 
+  /** Opens the sessions that batches of these adapters need. Throws when one of them is not held. */
+  async mix(adapters: readonly (string | null)[], threads: readonly number[]): Promise<void> {
+    const shape = commonShape(await this.#tensorsOf(adapters), true);
+    for (const n of threads) await this.session(shape, n);
+  }
+
   forget(digest: string): void {
     this.#adapters.delete(digest);
   }
@@ -82,12 +88,16 @@ export class Model {
   }
 
   async #bank({ adapters, adapterOfRow }: RowsOfAdapters): Promise<{ shape: AdapterShape; feeds: AdapterFeeds }> {
-    const tensors: AdapterTensors[] = [];
-    for (const digest of adapters)
-      tensors.push(digest === null ? await this.#baseAdapter() : this.#held(digest).tensors);
+    const tensors = await this.#tensorsOf(adapters);
     const shape = commonShape(tensors, true);
     const feeds = adapterFeeds(this.#checkpoint.config, tensors, shape);
     return { shape, feeds: { ...feeds, [ADAPTER_OF_ROW]: { data: adapterOfRow, shape: [adapterOfRow.length] } } };
+  }
+
+  #tensorsOf(adapters: readonly (string | null)[]): Promise<AdapterTensors[]> {
+    return Promise.all(
+      adapters.map((digest) => (digest === null ? this.#baseAdapter() : Promise.resolve(this.#held(digest).tensors))),
+    );
   }
 
   #held(digest: string): Held {

@@ -9,6 +9,7 @@ import { HeldAdapters } from './held-adapters.js';
 import type { InferenceChild } from './inference-child.js';
 import { type Pace, Queue, paddedTokens, tokensOf, type Work } from './queue.js';
 import { type Entry, Request } from './request.js';
+import { mixOf, ridersFor, type Seat, seatsOf, tellRider } from './seats.js';
 import { Slot } from './slot.js';
 
 const MAX_BATCH_SECONDS = 1;
@@ -29,9 +30,18 @@ export class InferencePool implements Engine {
   readonly #options: EngineOptions;
   readonly #slots: readonly Slot[];
   readonly #queue: Queue;
-  readonly #totals: EngineTotals = { batches: 0, rows: 0, tokens: 0, paddedTokens: 0, retries: 0, restarts: 0 };
+  readonly #totals: EngineTotals = {
+    batches: 0,
+    rows: 0,
+    tokens: 0,
+    paddedTokens: 0,
+    mixedBatches: 0,
+    retries: 0,
+    restarts: 0,
+  };
   readonly #adapters = new HeldAdapters((digest) => this.#slots.forEach(({ child }) => child.forget(digest)));
   #holding: Promise<void> = Promise.resolve();
+  readonly #mixes = new Map<string, readonly (string | null)[]>();
   /** Adapters that every child has had the time to load. */
   readonly #loaded = new Set<string>();
   #batches = 0;
@@ -56,6 +66,7 @@ export class InferencePool implements Engine {
         new Slot(
           { checkpoint, precision: options.precision, threads: options.threads, wideThreads: i === 0 ? wide : 0 },
           this.#adapters.tensors,
+          this.#mixes,
           events,
         ),
     );
@@ -66,9 +77,9 @@ export class InferencePool implements Engine {
     for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw this.#nobody();
-    const { adapter = null, mix, deadline } = options;
-    if (adapter !== null && !this.#isHeld(adapter)) throw unavailable('the adapter is not loaded');
-    const request = new Request(rows, { adapter, mix, deadline }, performance.now());
+    const { adapter = null, adapters = [adapter], riders = [], deadline } = options;
+    if (!adapters.every((one) => one === null || this.#isHeld(one))) throw unavailable('the adapter is not loaded');
+    const request = new Request(rows, { adapters, riders, deadline }, performance.now());
     this.#queue.push(request, this.#pace());
     this.#dispatch();
     return this.#whileWanted(request, options);
@@ -105,10 +116,14 @@ export class InferencePool implements Engine {
   async #holdEach(digest: string, tensors: AdapterTensors): Promise<void> {
     for (const { child } of this.#slots.filter(({ state }) => state === 'starting'))
       child.hold(digest, tensors).catch(() => undefined); // it tells its end by ending
+    await this.#eachReserved(({ child }) => child.hold(digest, tensors));
+  }
+
+  async #eachReserved(prepare: (slot: Slot) => Promise<void>): Promise<void> {
     for (const slot of this.#slots.filter(({ state }) => state !== 'starting')) {
       slot.reserved = this.#slots.length > 1;
       try {
-        await holdWhileAlive(slot.child, digest, tensors);
+        await whileAlive(slot.child, () => prepare(slot));
       } finally {
         slot.reserved = false;
         this.#dispatch();
@@ -119,6 +134,23 @@ export class InferencePool implements Engine {
   forget(digest: string): void {
     this.#loaded.delete(digest);
     this.#adapters.forget(digest);
+  }
+
+  async mix(adapters: readonly (string | null)[]): Promise<void> {
+    const name = mixOf(adapters);
+    this.#mixes.set(name, adapters);
+    const mixed = this.#holding.then(() => this.#eachReserved((slot) => slot.mix(name, adapters)));
+    this.#holding = mixed.catch(() => undefined);
+    await mixed.catch((error: Error) => {
+      this.unmix(adapters);
+      throw unavailable('the adapters could not be mixed', error);
+    });
+  }
+
+  unmix(adapters: readonly (string | null)[]): void {
+    const name = mixOf(adapters);
+    this.#mixes.delete(name);
+    for (const { mixes } of this.#slots) mixes.delete(name);
   }
 
   #isHeld(digest: string): boolean {
@@ -148,17 +180,18 @@ export class InferencePool implements Engine {
   }
 
   /** The answer, unless the client goes or the deadline passes before it. */
-  async #whileWanted(request: Request, { adapter, signal }: ClassifyOptions): Promise<(Float32Array | null)[]> {
+  async #whileWanted(request: Request, { signal }: ClassifyOptions): Promise<(Float32Array | null)[]> {
     const abandon = (): void => this.#fail(request, signal?.reason as Error);
     const left = Math.min(request.deadline - performance.now(), LONGEST_TIMER_MS);
     const timer = setTimeout(() => this.#fail(request, overdue()), left);
     signal?.addEventListener('abort', abandon, { once: true });
-    if (adapter) this.#adapters.use(adapter);
+    const used = adaptersOf(request);
+    for (const adapter of used) this.#adapters.use(adapter);
     try {
       return await request.answer;
     } finally {
       clearTimeout(timer);
-      if (adapter) this.#adapters.release(adapter);
+      for (const adapter of used) this.#adapters.release(adapter);
       signal?.removeEventListener('abort', abandon);
     }
   }
@@ -179,8 +212,22 @@ export class InferencePool implements Engine {
       if (idle.length === 0 || this.#queue.length === 0 || this.#wideRuns || this.#closed) return;
       const entries = this.#queue.take(this.#limits(idle), performance.now());
       if (entries.length === 0) return this.#dispatchWhenOld();
-      void this.#run(this.#wideSlot(entries, idle), idle[0]!, entries);
+      const wide = this.#wideSlot(entries, idle);
+      void this.#run(wide, idle[0]!, this.#seated(entries, wide ?? idle[0]!, idle));
     }
+  }
+
+  /** Riders come along where nobody waits for it: what is left has room in other children, and the batch in its bounds. */
+  #seated(entries: readonly Entry[], { mixes }: Slot, idle: readonly Slot[]): Seat[] {
+    const seats = seatsOf(entries);
+    const tokens = this.#queue.tokens > (idle.length - 1) * this.#mostTokens(idle) ? 0 : this.#mostTokens(idle);
+    const ready = entries.filter(
+      ({ adapters, rider }) => rider && this.#isHeld(rider.adapter) && mixes.has(mixOf([...adapters, rider.adapter])),
+    );
+    const riders = ridersFor(ready, seats, { tokens, rows: this.#options.batchRows });
+    const taken = new Set(riders.map(({ entry }) => entry));
+    for (const entry of entries) if (!taken.has(entry)) tellRider(entry, 'dropped');
+    return [...seats, ...riders];
   }
 
   #dispatchWhenOld(): void {
@@ -190,10 +237,15 @@ export class InferencePool implements Engine {
 
   /** What waits is shared among the idle children, within what one of them does in a second. */
   #limits(idle: readonly Slot[]): { tokens: number; rows: number; ageMs: number } {
-    const { batchTokens, batchRows, batchAgeMs } = this.#options;
+    const { batchRows, batchAgeMs } = this.#options;
     const share = Math.ceil(this.#queue.tokens / idle.length);
-    const affordable = Math.min(...idle.map(({ rate }) => rate.tokensPerSecond)) * MAX_BATCH_SECONDS;
-    return { tokens: Math.min(batchTokens, share, affordable), rows: batchRows, ageMs: batchAgeMs };
+    return { tokens: Math.min(share, this.#mostTokens(idle)), rows: batchRows, ageMs: batchAgeMs };
+  }
+
+  /** Of any batch. */
+  #mostTokens(idle: readonly Slot[]): number {
+    const affordable = Math.min(...idle.map((slot) => slot.rate.tokensPerSecond)) * MAX_BATCH_SECONDS;
+    return Math.min(this.#options.batchTokens, affordable);
   }
 
   /** The child whose session spans all cores, when nothing else runs or waits and the batch is small. */
@@ -202,23 +254,23 @@ export class InferencePool implements Engine {
     return alone && paddedTokens(entries) <= WIDE_TOKENS ? idle.find(({ wide }) => wide) : undefined;
   }
 
-  async #run(wide: Slot | undefined, other: Slot, entries: readonly Entry[]): Promise<void> {
+  async #run(wide: Slot | undefined, other: Slot, seats: readonly Seat[]): Promise<void> {
     const slot = wide ?? other;
-    const predictedMs = (1000 * paddedTokens(entries)) / slot.rate.tokensPerSecond;
+    const predictedMs = (1000 * paddedTokens(seats)) / slot.rate.tokensPerSecond;
     const shareCores = wide && this.#reserveCores(predictedMs);
     slot.state = 'busy';
-    this.#running += tokensOf(entries);
+    this.#running += tokensOf(seats);
     const started = performance.now();
     try {
-      const batch = { ...packed(entries), id: ++this.#batches, wide: wide !== undefined };
+      const batch = { ...packed(seats), id: ++this.#batches, wide: wide !== undefined };
       const limitMs = Math.max(this.#options.stuckAfterMs, SLOWER_THAN_PREDICTED * predictedMs);
       const logits = await slot.child.run(batch, limitMs);
-      if (wide === undefined) slot.rate.add(tokensOf(entries), performance.now() - started);
-      this.#settle(entries, logits);
+      if (wide === undefined) slot.rate.add(tokensOf(seats), performance.now() - started);
+      this.#settle(seats, logits);
     } catch (error) {
-      this.#retry(entries, error as Error);
+      this.#retry(seats, error as Error);
     }
-    this.#running -= tokensOf(entries);
+    this.#running -= tokensOf(seats);
     shareCores?.();
     if (slot.state === 'busy') slot.state = 'idle';
     this.#dispatch();
@@ -236,22 +288,31 @@ export class InferencePool implements Engine {
     return share;
   }
 
-  #settle(entries: readonly Entry[], logits: Float32Array): void {
+  #settle(seats: readonly Seat[], logits: Float32Array): void {
     this.#totals.batches += 1;
-    this.#totals.rows += entries.length;
-    this.#totals.tokens += tokensOf(entries);
-    this.#totals.paddedTokens += paddedTokens(entries);
-    entries.forEach(({ request, index }, row) => {
+    this.#totals.rows += seats.length;
+    this.#totals.tokens += tokensOf(seats);
+    this.#totals.paddedTokens += paddedTokens(seats);
+    if (seats.some(({ adapter }) => adapter !== seats[0]?.adapter)) this.#totals.mixedBatches += 1;
+    seats.forEach(({ entry, place }, row) => {
       const own = logits.slice(row * this.#labels, (row + 1) * this.#labels);
-      request.fill(index, own.length === this.#labels && own.every(Number.isFinite) ? own : null);
+      const finite = own.length === this.#labels && own.every(Number.isFinite);
+      if (place === null) tellRider(entry, finite ? own : 'failed');
+      else entry.request.fill(place, finite ? own : null);
     });
   }
 
-  /** Each row is tried once more, alone: one of them may be what no child survives. After that its request is told. */
-  #retry(entries: readonly Entry[], cause: Error): void {
+  /**
+   * Each row is tried once more, alone: one of them may be what no child survives. After that its request is told. Where
+   * there were riders it may have been theirs, so the first try does not count.
+   */
+  #retry(seats: readonly Seat[], cause: Error): void {
+    const entries = [...new Set(seats.map(({ entry }) => entry))];
+    const ridden = seats.some(({ place }) => place === null);
     for (const entry of entries) {
-      entry.attempts += 1;
+      entry.attempts += ridden ? 0 : 1;
       entry.key = `retry ${++this.#retries}`;
+      tellRider(entry, 'failed');
     }
     const problem = unavailable('the pair could not be judged', cause);
     for (const { request, attempts } of entries)
@@ -282,9 +343,9 @@ export class InferencePool implements Engine {
   }
 }
 
-/** Rejects when the child cannot have the adapter; when it dies, the next one in its place is started with it. */
-async function holdWhileAlive(child: InferenceChild, digest: string, tensors: AdapterTensors): Promise<void> {
-  await child.hold(digest, tensors).catch((error: unknown) => {
+/** Rejects when the child cannot; when it dies, the next one in its place is started with what is held. */
+async function whileAlive(child: InferenceChild, prepare: () => Promise<void>): Promise<void> {
+  await prepare().catch((error: unknown) => {
     if (child.connected) throw error;
   });
 }
@@ -292,10 +353,17 @@ async function holdWhileAlive(child: InferenceChild, digest: string, tensors: Ad
 const unavailable = (detail: string, cause?: Error): Problem =>
   new Problem('unavailable', detail, { retryAfter: 1, cause });
 
-function packed(entries: readonly Entry[]): Omit<BatchMessage, 'kind' | 'id' | 'wide'> {
-  const adapters = [...new Set(entries.map(({ adapter }) => adapter))];
-  const ids = new Int32Array(tokensOf(entries));
-  entries.reduce((offset, entry) => (ids.set(entry.ids, offset), offset + entry.length), 0);
-  const lengths = Int32Array.from(entries, ({ length }) => length);
-  return { ids, lengths, adapters, adapterOfRow: Int32Array.from(entries, ({ adapter }) => adapters.indexOf(adapter)) };
+const adaptersOf = ({ entries }: Request): Set<string> =>
+  new Set(
+    entries
+      .flatMap(({ adapters, rider }) => [...adapters, rider?.adapter ?? null])
+      .filter((adapter) => adapter !== null),
+  );
+
+function packed(seats: readonly Seat[]): Omit<BatchMessage, 'kind' | 'id' | 'wide'> {
+  const adapters = [...new Set(seats.map(({ adapter }) => adapter))];
+  const ids = new Int32Array(tokensOf(seats));
+  seats.reduce((offset, { entry, length }) => (ids.set(entry.ids, offset), offset + length), 0);
+  const lengths = Int32Array.from(seats, ({ length }) => length);
+  return { ids, lengths, adapters, adapterOfRow: Int32Array.from(seats, ({ adapter }) => adapters.indexOf(adapter)) };
 }

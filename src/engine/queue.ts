@@ -66,7 +66,7 @@ export class Queue {
 
   /** Throws Problem 'queue-full' when the request does not fit any more. */
   push({ entries }: Request, pace: Pace): void {
-    this.#refuseWithoutRoom({ pairs: entries.length, tokens: tokensOf(entries) }, pace);
+    this.#refuseWithoutRoom({ pairs: entries.length, tokens: workOf(entries) }, pace);
     this.#replace([...this.#entries, ...entries]);
   }
 
@@ -78,7 +78,8 @@ export class Queue {
   /** The next batch, taken out; empty when it is better to wait. Requests past their deadline are told, not judged. */
   take(limits: BatchLimits, now: number): Entry[] {
     this.#dropOverdue(now);
-    const batch = nextBatch(this.#entries, limits, now);
+    const each = this.#entries[0]?.adapters.length ?? 1;
+    const batch = nextBatch(this.#entries, { ...limits, tokens: limits.tokens / each, rows: limits.rows / each }, now);
     const taken = new Set(batch);
     if (batch.length > 0) this.#replace(this.#entries.filter((entry) => !taken.has(entry)));
     return batch;
@@ -134,12 +135,16 @@ export class Queue {
 
   #replace(entries: Entry[]): void {
     this.#entries = entries;
-    this.#tokens = tokensOf(entries);
+    this.#tokens = workOf(entries);
   }
 }
 
 /** For Retry-After: whole seconds, at least one, also where no child has measured itself yet. */
 const seconds = (ms: number): number => (Number.isFinite(ms) ? Math.max(1, Math.ceil(ms / 1000)) : 1);
+
+/** Tokens to be run: a row that several adapters judge counts for each. */
+const workOf = (entries: readonly Entry[]): number =>
+  entries.reduce((sum, { length, adapters }) => sum + length * adapters.length, 0);
 
 export const tokensOf = (rows: readonly { length: number }[]): number =>
   rows.reduce((sum, { length }) => sum + length, 0);

@@ -1,5 +1,7 @@
 /** One call of classify: its rows wait and are judged independently, its answer is whole or an error. */
 
+import type { Rider } from './engine.js';
+
 /** A row of a request, waiting or being judged. */
 export interface Entry {
   readonly request: Request;
@@ -8,16 +10,19 @@ export interface Entry {
   readonly length: number;
   /** Rows of different keys never share a batch. */
   key: string;
-  readonly adapter: string | null;
+  /** Who judges the row, all of them in one batch. */
+  readonly adapters: readonly (string | null)[];
+  /** Who may judge it too; undefined once it was told. */
+  rider: Rider | undefined;
   readonly since: number;
   attempts: number;
 }
 
 /** What is asked of all rows of a request. */
-export interface Asked {
-  readonly adapter: string | null;
-  /** Lets rows share a batch with those of other adapters. */
-  readonly mix?: string | undefined;
+export interface Judged {
+  readonly adapters: readonly (string | null)[];
+  /** By row. */
+  readonly riders?: readonly (Rider | undefined)[];
   /** In the clock of performance.now(); none by default. */
   readonly deadline?: number | undefined;
 }
@@ -34,30 +39,31 @@ export class Request {
 
   constructor(
     rows: readonly Int32Array[],
-    { adapter, mix, deadline = Number.POSITIVE_INFINITY }: Asked,
+    { adapters, riders, deadline = Number.POSITIVE_INFINITY }: Judged,
     since: number,
   ) {
     this.deadline = deadline;
-    this.#left = rows.length;
-    this.#logits = rows.map(() => null);
+    this.#left = rows.length * adapters.length;
+    this.#logits = Array.from({ length: this.#left }, () => null);
     this.answer = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const key = mix === undefined ? `adapter ${adapter}` : `mix ${mix}`;
+    const key = `adapters ${adapters.join()}`;
     this.entries = rows.map((ids, index) => ({
       request: this,
       index,
       ids,
       length: ids.length,
       key,
-      adapter,
+      adapters,
+      rider: riders?.[index],
       since,
       attempts: 0,
     }));
   }
 
-  /** `logits` null: not finite. */
+  /** Row by row, and in each by its adapters. `logits` null: not finite. */
   fill(index: number, logits: Float32Array | null): void {
     this.#logits[index] = logits;
     this.#left -= 1;

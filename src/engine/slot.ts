@@ -9,6 +9,9 @@ const FIRST_BACKOFF_MS = 100;
 
 export type Adapters = ReadonlyMap<string, AdapterTensors>;
 
+/** Name → the adapters that batches mix. */
+export type Mixes = ReadonlyMap<string, readonly (string | null)[]>;
+
 export interface SlotEvents {
   /** The child can take a batch. */
   readonly onIdle: () => void;
@@ -19,6 +22,7 @@ export interface SlotEvents {
 export class Slot {
   readonly #open: Omit<OpenMessage, 'kind'>;
   readonly #adapters: Adapters;
+  readonly #mixes: Mixes;
   readonly #events: SlotEvents;
   #closed = false;
   #restart: NodeJS.Timeout | undefined;
@@ -28,19 +32,27 @@ export class Slot {
   reserved = false;
   /** Of the everyday session. */
   rate = new Rate(0);
+  /** The mixes that its child is ready for. */
+  readonly mixes = new Set<string>();
   /** Starts in a row that failed. */
   failures = 0;
 
-  /** `adapters` is read at every start: a new child is given what the engine holds then. */
-  constructor(open: Omit<OpenMessage, 'kind'>, adapters: Adapters, events: SlotEvents) {
+  /** `adapters` and `mixes` are read at every start: a new child is given what the engine holds then. */
+  constructor(open: Omit<OpenMessage, 'kind'>, adapters: Adapters, mixes: Mixes, events: SlotEvents) {
     this.#open = open;
     this.#adapters = adapters;
+    this.#mixes = mixes;
     this.#events = events;
     this.child = this.#start();
   }
 
   get wide(): boolean {
     return this.#open.wideThreads > 0;
+  }
+
+  /** Makes its child ready for batches that mix `adapters`. Rejects with ChildFailure when it cannot. */
+  async mix(name: string, adapters: readonly (string | null)[]): Promise<void> {
+    await mixIn(this.child, name, adapters, this.mixes);
   }
 
   /** Resolves when the process has ended. */
@@ -54,7 +66,12 @@ export class Slot {
   #start(): InferenceChild {
     const child = new InferenceChild(this.#open);
     const held = [...this.#adapters].map(([digest, tensors]) => child.hold(digest, tensors));
-    Promise.all([child.ready, ...held]).then(
+    this.mixes.clear();
+    // A child that cannot mix is as good as any, but takes no riders.
+    const mixed = [...this.#mixes].map(([name, adapters]) =>
+      mixIn(child, name, adapters, this.mixes).catch(() => undefined),
+    );
+    Promise.all([child.ready, ...held, ...mixed]).then(
       ([rate]) => this.#ready(rate),
       (error: Error) => child.kill(error.message),
     );
@@ -86,4 +103,14 @@ export class Slot {
       this.#ended(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+async function mixIn(
+  child: InferenceChild,
+  name: string,
+  adapters: readonly (string | null)[],
+  mixes: Set<string>,
+): Promise<void> {
+  await child.mix(name, adapters);
+  mixes.add(name);
 }

@@ -69,9 +69,12 @@ const prefixLength = (size: number): number => size - Math.ceil(NEAR * size) + 1
 const SLOTS = 2 ** 22;
 
 /** How often grams occur, roughly: grams may share a slot. Any order that all sets agree on is right; a good one is fast. */
-function countGrams(sets: readonly Uint32Array[]): Uint32Array {
+async function countGrams(sets: readonly Uint32Array[], pause: Pause): Promise<Uint32Array> {
   const counts = new Uint32Array(SLOTS);
-  for (const grams of sets) for (const gram of grams) counts[gram % SLOTS] = (counts[gram % SLOTS] ?? 0) + 1;
+  for (const grams of sets) {
+    await pause();
+    for (const gram of grams) counts[gram % SLOTS] = (counts[gram % SLOTS] ?? 0) + 1;
+  }
   return counts;
 }
 
@@ -124,7 +127,7 @@ export async function nearAny(
     await pause();
     sets.push(gramsOf(text));
   }
-  const counts = countGrams(sets);
+  const counts = await countGrams(sets, pause);
   const index = await indexOf(sets, counts, pause);
   const found = sets.map(() => false);
   for (const text of right) {

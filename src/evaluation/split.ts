@@ -3,6 +3,7 @@
  * is never cut, and a group that has a side keeps it. Pure: the same groups, sides and seed give the same answer.
  */
 import { createHmac } from 'node:crypto';
+import { mapped, type Pause, sorted } from './turns.js';
 
 export type Side = 'train' | 'validation';
 
@@ -36,18 +37,19 @@ interface Counted {
 }
 
 /** Stratum → a number, given out as they are met. */
-function numbered(groups: readonly Group[]): Counted[] {
+function numbered(groups: readonly Group[], pause: Pause): Promise<Counted[]> {
   const numbers = new Map<string, number>();
   const numberOf = (name: string): number => {
     const number = numbers.get(name) ?? numbers.size;
     numbers.set(name, number);
     return number;
   };
-  return groups.map(({ key, strata }) => {
+  const counted = ({ key, strata }: Group): Counted => {
     const rows = Object.values(strata);
     const size = rows.reduce((sum, count) => sum + count, 0);
     return { key, size, strata: Object.keys(strata).map(numberOf), rows };
-  });
+  };
+  return mapped(groups, counted, pause);
 }
 
 /** Rows of each stratum: all of them, and those held out so far. */
@@ -88,11 +90,11 @@ class Balance {
 }
 
 /** Largest groups first, for the small ones can even out what the large ones leave; then by the keyed hash. */
-function inOrder(groups: readonly Counted[], seed: number): Counted[] {
+async function inOrder(groups: readonly Counted[], seed: number, pause: Pause): Promise<Counted[]> {
   const hash = (key: string): string => createHmac('sha256', String(seed)).update(key).digest('hex');
-  const keyed = groups.map((group) => ({ group, hash: hash(group.key) }));
-  keyed.sort((a, b) => b.group.size - a.group.size || (a.hash < b.hash ? -1 : 1));
-  return keyed.map(({ group }) => group);
+  const keyed = await mapped(groups, (group) => ({ group, hash: hash(group.key) }), pause);
+  const order = await sorted(keyed, (a, b) => b.group.size - a.group.size || (a.hash < b.hash ? -1 : 1), pause);
+  return order.map(({ group }) => group);
 }
 
 function toggle(held: Set<string>, key: string): void {
@@ -100,9 +102,16 @@ function toggle(held: Set<string>, key: string): void {
 }
 
 /** Moves each group to its other side where that lowers the cost. Tells whether any moved. */
-function improve(groups: readonly Counted[], held: Set<string>, balance: Balance): boolean {
+async function improve(
+  groups: readonly Counted[],
+  held: Set<string>,
+  balance: Balance,
+  pause: Pause,
+): Promise<boolean> {
   let moved = false;
   for (const group of groups) {
+    const turn = pause();
+    if (turn) await turn;
     const sign = held.has(group.key) ? -1 : 1;
     if (balance.move(group, sign) < LEAST_GAIN) {
       toggle(held, group.key);
@@ -113,11 +122,18 @@ function improve(groups: readonly Counted[], held: Set<string>, balance: Balance
 }
 
 /** One group for another, where no single move helps. */
-function improveByExchange(groups: readonly Counted[], held: Set<string>, balance: Balance): boolean {
+async function improveByExchange(
+  groups: readonly Counted[],
+  held: Set<string>,
+  balance: Balance,
+  pause: Pause,
+): Promise<boolean> {
   let looked = 0;
   const inside = groups.filter(({ key }) => held.has(key));
   for (const out of inside) {
     for (const into of groups) {
+      const turn = pause();
+      if (turn) await turn;
       if (held.has(into.key)) continue;
       if ((looked += 1) > MOST_EXCHANGES) return false;
       if (balance.move(out, -1) + balance.move(into, 1) < LEAST_GAIN) {
@@ -134,22 +150,23 @@ function improveByExchange(groups: readonly Counted[], held: Set<string>, balanc
 
 /**
  * Sides of the groups that `decided` does not know, chosen so that with all the others each stratum comes as near to
- * `share` as whole groups allow. What is decided is taken as it is.
+ * `share` as whole groups allow. What is decided is taken as it is. `pause` is called between groups, so that many
+ * thousands of them need not hold up a thread that answers requests.
  */
-export function decideSides(
+export async function decideSides(
   groups: readonly Group[],
   decided: ReadonlyMap<string, Side>,
-  { seed, share }: SplitOptions = SPLIT,
-): Map<string, Side> {
+  { seed, share, pause = () => undefined }: SplitOptions & { readonly pause?: Pause } = SPLIT,
+): Promise<Map<string, Side>> {
   const balance = new Balance(share);
-  const counted = numbered(groups);
+  const counted = await numbered(groups, pause);
   for (const group of counted) balance.count(group, decided.get(group.key) === 'validation');
   const undecided = counted.filter(({ key }) => !decided.has(key));
-  const fresh = inOrder(undecided, seed);
+  const fresh = await inOrder(undecided, seed, pause);
   const held = new Set<string>();
   for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const moved = improve(fresh, held, balance);
-    if (!moved && !improveByExchange(fresh, held, balance)) break;
+    const moved = await improve(fresh, held, balance, pause);
+    if (!moved && !(await improveByExchange(fresh, held, balance, pause))) break;
   }
   return new Map(fresh.map(({ key }) => [key, held.has(key) ? 'validation' : 'train']));
 }

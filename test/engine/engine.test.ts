@@ -149,13 +149,16 @@ t.test('held adapters answer alone and mixed as in a session, base included', as
     await logitsOf(checkpoint, rows, [adapters[0]!]),
     await logitsOf(checkpoint, rows, [adapters[1]!]),
   ];
-  for (const mix of [undefined, 'shared']) {
-    const digests = [null, adapters[0]!.digest, adapters[1]!.digest];
-    const answers = await Promise.all(
-      digests.map((adapter) => engine.classify(rows, { adapter, ...(mix ? { mix } : {}) })),
-    );
-    answers.forEach((answer, i) => same(t, answer, expected[i]!, `${mix ?? 'apart'}, adapter ${i}`));
-  }
+  const digests = [null, adapters[0]!.digest, adapters[1]!.digest];
+  const apart = await Promise.all(digests.map((adapter) => engine.classify(rows, { adapter })));
+  apart.forEach((answer, i) => same(t, answer, expected[i]!, `apart, adapter ${i}`));
+  const together = await engine.classify(rows, { adapters: digests });
+  same(
+    t,
+    together,
+    rows.flatMap((_, row) => expected.map((of) => of[row]!)),
+    'together, row by row',
+  );
 });
 
 t.test('an adapter that is not held is refused; one that is forgotten still answers what waits for it', async (t) => {

@@ -6,10 +6,10 @@ const EVERYTHING = { tokens: 1e6, rows: 1e6, ageMs: 0 };
 const LIMITS: QueueLimits = { queuePairs: 10, queueTokens: 1150, longestWaitMs: 15_000 };
 const PACE: Pace = { tokensPerSecond: 100, running: 0, now: 0 };
 const queueOf = (limits: Partial<QueueLimits> = {}): Queue => new Queue({ ...LIMITS, ...limits });
-const request = (lengths: readonly number[], since = 0, adapter: string | null = null, mix?: string): Request => {
+const request = (lengths: readonly number[], since = 0, ...adapters: (string | null)[]): Request => {
   const made = new Request(
     lengths.map((length) => new Int32Array(length)),
-    { adapter, mix },
+    { adapters: adapters.length === 0 ? [null] : adapters },
     since,
   );
   made.answer.catch(() => undefined);
@@ -116,7 +116,7 @@ t.test('room that is kept counts as taken until it is given back', async (t) => 
 
 t.test('what is past its deadline is told and not taken', async (t) => {
   const queue = queueOf();
-  const make = (deadline: number) => new Request([new Int32Array(5)], { adapter: null, deadline }, 0);
+  const make = (deadline: number) => new Request([new Int32Array(5)], { adapters: [null], deadline }, 0);
   const [late, early, none] = [make(100), make(101), request([5])];
   const told = t.rejects(late.answer, { code: 'deadline', status: 503 });
   for (const one of [late, early, none]) queue.push(one, PACE);
@@ -173,17 +173,29 @@ t.test('failing the queue fails every request in it', async (t) => {
   t.same([queue.length, queue.tokens], [0, 0]);
 });
 
-t.test('rows of different adapters share a batch only where both ask for the same mix', async (t) => {
-  const keys = [
-    request([1]),
-    request([1], 0, 'x'),
-    request([1], 0, 'y', 'm'),
-    request([1], 0, 'z', 'm'),
-    request([1], 0, 'x'),
-  ].map(({ entries }) => entries[0]!.key);
+t.test('rows share a batch where the same adapters judge them', async (t) => {
+  const keys = [[], ['x'], ['y', 'z'], ['y', 'z'], ['x']].map((by) => request([1], 0, ...by).entries[0]!.key);
   t.equal(keys[2], keys[3]);
   t.equal(keys[1], keys[4]);
   t.equal(new Set(keys).size, 3);
+});
+
+t.test('a row that two adapters judge takes the room of two', async (t) => {
+  const queue = queueOf({ queueTokens: 115 });
+  queue.push(request([5, 5, 5, 5], 0, 'x', 'y'), PACE);
+  t.equal(queue.tokens, 40);
+  t.throws(() => queue.push(request([31], 0, 'x', 'y'), PACE), { code: 'queue-full' });
+  t.equal(queue.take({ ...EVERYTHING, tokens: 30 }, 0).length, 3);
+  t.equal(queue.take({ ...EVERYTHING, rows: 2 }, 0).length, 1);
+});
+
+t.test('a request that two adapters judge is answered row by row, each by both', async (t) => {
+  const one = request([1, 2], 0, 'x', 'y');
+  for (const place of [3, 0, 2, 1]) one.fill(place, Float32Array.of(place));
+  t.strictSame(
+    await one.answer,
+    [0, 1, 2, 3].map((place) => Float32Array.of(place)),
+  );
 });
 
 t.test('a request settles when its last row is filled, its rows in their order', async (t) => {

@@ -19,10 +19,19 @@ const prediction: Prediction = {
   model_digest: 'm1',
   adapter: ADAPTER,
   latency_ms: 12.5,
+  shadow: {
+    adapter: ADAPTER,
+    label: 'supports',
+    confidence: 0.75,
+    scores: { supports: 0.75, refutes: 0.25, neutral: 0 },
+  },
 };
 
 t.test('a list is answered as it is stored', async (t) => {
-  const page = { items: [prediction, { ...prediction, adapter: null, page_id: 'p7' }], next_cursor: 'abc' };
+  const page = {
+    items: [prediction, { ...prediction, adapter: null, page_id: 'p7', shadow: null }],
+    next_cursor: 'abc',
+  };
   const { url } = await serve(t, { predictions: { list: async () => page } });
   const answer = await get(`${url}/predictions`);
   t.equal(answer.status, 200);

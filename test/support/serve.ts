@@ -31,6 +31,7 @@ export interface Setup {
   readonly registry?: Partial<Dependencies['registry']>;
   readonly training?: Partial<Dependencies['training']>;
   readonly comparisons?: Partial<Dependencies['comparisons']>;
+  readonly liveShadow?: Partial<Dependencies['liveShadow']>;
   readonly adapterBytes?: number;
   readonly webhooks?: Dependencies['webhooks'];
   readonly erase?: Dependencies['erase'];
@@ -159,6 +160,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       ...setup.training,
     },
     erase: setup.erase ?? notHere,
+    liveShadow: { get: notHere, set: notHere, ...setup.liveShadow },
     webhooks: setup.webhooks ?? { list: async () => ({ items: [], next_cursor: null }), replay: notHere },
     comparisons: {
       start: notHere,

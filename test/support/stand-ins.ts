@@ -26,14 +26,15 @@ export function logitsOf(ids: Int32Array): Float32Array {
   return logits;
 }
 
-export interface EngineStandIn extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget'> {
+export interface EngineStandIn
+  extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget' | 'mix' | 'unmix'> {
   /** Work that has room. */
   readonly reserved: Work[];
   readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
 }
 
 export interface EngineBehaviour {
-  /** Instead of the deterministic logits. */
+  /** Instead of the deterministic logits, which are the same for all of `adapters`. */
   classify?(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
   ready?: boolean;
   /** Thrown to work that asks for room. */
@@ -50,13 +51,14 @@ export function engineStandIn({ classify, ready = true, refusal }: EngineBehavio
     queuedPairs: 3,
     queuedTokens: 96,
     tokensPerSecond: 1000,
-    totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, retries: 1, restarts: 4 },
+    totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, mixedBatches: 2, retries: 1, restarts: 4 },
   };
   return {
     calls,
     classify: async (rows, options) => {
       calls.push({ rows, options });
-      return classify === undefined ? rows.map(logitsOf) : classify(rows, options);
+      if (classify !== undefined) return classify(rows, options);
+      return rows.flatMap((row) => (options.adapters ?? [null]).map(() => logitsOf(row)));
     },
     reserved,
     reserve: (work) => {
@@ -66,6 +68,8 @@ export function engineStandIn({ classify, ready = true, refusal }: EngineBehavio
     },
     hold: async () => undefined,
     forget: () => undefined,
+    mix: async () => undefined,
+    unmix: () => undefined,
     status: () => status,
     warmUp: async () => undefined,
   };

@@ -6,9 +6,9 @@ import { startServer } from '../storage/fixtures/server.js';
 import { ask } from '../storage/fixtures/writes.js';
 import { isAlive } from '../support/processes.js';
 
-const TOKENS = 4096;
+const TOKENS = 2048;
 /** A step over such rows takes far longer than a child may live. */
-const LONG = 'The drug helped some of the patients in the trial. '.repeat(400);
+const LONG = '1 2 3 4 5 6 7 8 9 0 '.repeat(220);
 const ENDED_WITHIN_MS = 4000;
 
 interface Process {
@@ -54,8 +54,10 @@ t.test('killed while it judges and trains, it leaves no process', { skip: noProc
   const parameters = { max_tokens: TOKENS, batch_size: 8 };
   const { body } = await ask(`${url}/training-runs`, { force: true, parameters });
   const run = `${url}/training-runs/${(body as { id: string }).id}`;
-  const stage = async () => ((await ask(run)).body as { progress: { stage: string } | null }).progress?.stage;
-  while ((await stage()) !== 'training') await sleep(50);
+  const now = async () => (await ask(run)).body as { state: string; progress: { stage: string } | null };
+  let told = await now();
+  for (; told.progress?.stage !== 'training' && told.state !== 'failed'; told = await now()) await sleep(50);
+  t.match(told, { state: 'running' });
   const pairs = Array.from({ length: 16 }, (_, i) => ({
     pair_id: `c${i}`,
     premise: LONG,

@@ -139,6 +139,7 @@ async function application(parts: LearningParts, closers: Closers): Promise<Fast
     clock: { now: parts.now, monotonic: parts.monotonic },
     newId: parts.newId,
     deadlineMs: DEADLINE_MS.usual,
+    maxTokens: config.maxTokens,
   });
   const learning = await openLearning(parts, adapters, judge);
   closers.push(() => learning.training.close());

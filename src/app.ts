@@ -29,7 +29,7 @@ export interface AppOptions {
   readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>;
   /** How long a client may take to send a request. */
   readonly requestTimeoutMs?: number;
-  /** How long a client may read nothing of an answer that is being sent. */
+  /** How long a client may take to read a piece of an answer: all of it, unless it is a stream. */
   readonly stallMs?: number;
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs?: number;
@@ -62,10 +62,9 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
   return app;
 }
 
-/** With the second in which connections are looked at, below the 20 s that a slow client may hold one. */
+/** Both, with the second in which connections are looked at, are below the 20 s that a slow client may hold one. */
 const REQUEST_TIMEOUT_MS = 15_000;
-/** Node asks twice before it calls a connection stalled that took something at first. */
-const STALL_MS = 8_000;
+const STALL_MS = 15_000;
 
 function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliveTimeoutMs = 72_000 }: AppOptions) {
   return {

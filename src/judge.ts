@@ -130,6 +130,8 @@ export interface JudgeParts {
   /** How long a request may take before it is answered 503. */
   readonly deadlineMs: number;
   readonly maxPairs?: number;
+  /** The longest encoded pair: what is over it is cut. */
+  readonly maxTokens: number;
   readonly shadow?: Shadow;
 }
 
@@ -191,24 +193,30 @@ async function prepare(
 ): Promise<Prepared> {
   const { pairs } = request;
   if (pairs.length === 0) return { adapter: await resolveAdapter(parts, request.adapter), encoded: [] };
-  const characters = pairs.reduce(
-    (sum, { premise, nli_hypothesis }) => sum + premise.length + nli_hypothesis.length,
-    0,
-  );
-  const { deadline } = time;
-  const release = parts.engine.reserve({ pairs: pairs.length, tokens: estimate.of(characters), deadline });
+  const tokens = pairs.reduce((sum, pair) => sum + Math.min(parts.maxTokens, estimate.of(charactersOf(pair))), 0);
+  const release = parts.engine.reserve({ pairs: pairs.length, tokens, deadline: time.deadline });
   try {
     const adapter = await resolveAdapter(parts, request.adapter);
     const encoded = await encode(parts, request, time);
-    estimate.learn(characters, tokensOf(encoded));
+    learn(estimate, pairs, encoded);
     return { adapter, encoded };
   } finally {
     release();
   }
 }
 
-const tokensOf = (encoded: readonly Encoded[]): number =>
-  encoded.reduce((sum, one) => sum + ('ids' in one ? one.ids.length : 0), 0);
+const charactersOf = ({ premise, nli_hypothesis }: JudgePair): number => premise.length + nli_hypothesis.length;
+
+/** Of the pairs that are encoded whole. */
+function learn(estimate: TokenEstimate, pairs: readonly JudgePair[], encoded: readonly Encoded[]): void {
+  let [characters, tokens] = [0, 0];
+  for (const [at, one] of encoded.entries()) {
+    if (!('ids' in one) || one.truncated) continue;
+    characters += charactersOf(pairs[at] as JudgePair);
+    tokens += one.ids.length;
+  }
+  estimate.learn(characters, tokens);
+}
 
 async function encode(parts: JudgeParts, { pairs, signal }: JudgeRequest, time: Time): Promise<Encoded[]> {
   const leftMs = left(parts, time);

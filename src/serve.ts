@@ -167,6 +167,7 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
     clock: { now: parts.now, monotonic: parts.monotonic },
     newId: parts.newId,
     deadlineMs: DEADLINE_MS.usual,
+    maxTokens: config.maxTokens,
   };
   const learning = await openLearning(parts, adapters, createJudge(judgeParts));
   closers.push(() => learning.training.close());

@@ -26,6 +26,7 @@ function judgeWith(changes: Partial<JudgeParts> = {}) {
     clock: { now: () => Date.UTC(2026, 0, 2), monotonic: () => 1000 },
     newId: () => `p-${++ids}`,
     deadlineMs: 500,
+    maxTokens: 512,
     ...changes,
   };
   return { judge: createJudge(parts), rows, failures };
@@ -238,6 +239,10 @@ t.test('room is kept while the texts are encoded, and given back whatever comes 
   const long = pair('c1', 'x'.repeat(393));
   await judge.judge({ pairs: [long, long], adapter: 'base', deadline: 7000 });
   t.strictSame(work, [{ pairs: 2, tokens: 200, deadline: 7000 }]);
+  work.length = 0;
+  const cut = pair('c1', 'x'.repeat(15_000));
+  await judgeWith({ engine, text: seen(engine) }).judge.judge({ pairs: [cut, long], adapter: 'base' });
+  t.match(work, [{ tokens: 512 + 100 }], 'what will be cut is not counted');
   t.strictSame(engine.reserved, []);
   const broken = judgeWith({ engine, text: { encode: () => Promise.reject(new Error('broken')) } });
   await t.rejects(broken.judge.judge({ pairs: [long], adapter: 'base' }), { message: 'broken' });

@@ -85,6 +85,7 @@ async function open(t: Test, dataDir = t.testdir()): Promise<Opened> {
     clock: { now: Date.now, monotonic: () => performance.now() },
     newId: () => `p-${(asked += 1)}`,
     deadlineMs: 10_000,
+    maxTokens: 512,
     shadow,
   });
   const pair = (at: number) => ({

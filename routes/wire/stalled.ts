@@ -1,25 +1,26 @@
 /** Clients that do not read their answer: their connection is ended, so that what waits for them takes no memory. */
 import type { Socket } from 'node:net';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import { trackSockets } from './closing.js';
 
-/** An answer of which nothing could be sent for `stallMs` ends its connection; one that has nothing to send may be silent. */
-export function endStalled(app: FastifyInstance, stallMs: number): void {
-  app.addHook('onSend', (_request, { raw }, payload, done) => {
-    // A pipelined request's answer has no connection until its turn.
-    if (raw.socket === null) raw.once('socket', (socket: Socket) => watch(raw, socket, stallMs));
-    else watch(raw, raw.socket, stallMs);
-    done(null, payload);
-  });
+interface Progress {
+  /** Bytes that the system has taken from us. */
+  readonly sent: number;
+  readonly at: number;
 }
 
-function watch(raw: FastifyReply['raw'], socket: Socket, stallMs: number): void {
-  socket.setTimeout(stallMs);
-  raw.on('timeout', () => {
-    if (socket.writableLength > 0) socket.destroy();
-    else socket.setTimeout(stallMs);
-  });
-  raw.once('finish', () => {
-    // The server's own timeout, for what comes next, is set already where there is one.
-    if (socket.timeout === stallMs) socket.setTimeout(0);
-  });
+/** A connection to which no piece of an answer could be sent whole for `stallMs` is ended; a silent one has nothing to send. */
+export function endStalled(app: FastifyInstance, stallMs: number): void {
+  const sockets = trackSockets(app);
+  const progress = new WeakMap<Socket, Progress>();
+  const look = (socket: Socket): void => {
+    const now = performance.now();
+    const sent = socket.bytesWritten - socket.writableLength;
+    const last = progress.get(socket);
+    if (last === undefined || last.sent !== sent || socket.writableLength === 0)
+      progress.set(socket, { sent, at: now });
+    else if (now - last.at >= stallMs) socket.destroy();
+  };
+  const timer = setInterval(() => sockets.forEach(look), Math.min(1000, stallMs)).unref();
+  app.addHook('onClose', async () => clearInterval(timer));
 }

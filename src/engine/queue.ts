@@ -55,11 +55,13 @@ export class Queue {
   /**
    * Keeps room for work until its rows are pushed; to be ended once, before that. Throws Problem 'queue-full' when there
    * is none, when the work could not be done by its deadline, or when it would wait longer than anything may. What finds
-   * nothing before it is let in: only work tells how fast the children are.
+   * nothing before it is let in: an estimate may be wrong, and only work tells how fast the children are.
    */
   reserve(work: Work, pace: Pace): () => void {
-    this.#refuseWithoutRoom(work, pace);
-    if (this.#entries.length + this.#reserved.pairs > 0) this.#refuseTooLate(work, pace);
+    if (this.#entries.length + this.#reserved.pairs > 0) {
+      this.#refuseWithoutRoom(work, pace);
+      this.#refuseTooLate(work, pace);
+    }
     this.#reserve(work, 1);
     return () => this.#reserve(work, -1);
   }

@@ -82,7 +82,7 @@ for (const [record, expected] of [
   ['best-effort', [200, 200]],
 ] as const)
   t.test(`the storage met an I/O error, record=${record}`, { skip: process.platform === 'win32' }, async (t) => {
-    const { url } = await spawnService(t, { ERRATA_RECORD: record }, 'ulimit -f 6000;');
+    const { url } = await spawnService(t, { ERRATA_RECORD: record, ERRATA_MAX_TOKENS: '64' }, 'ulimit -f 6000;');
     t.strictSame(await probes(url), [200, 200], 'before');
     let lost = false;
     for (let round = 0; round < 20 && !lost; round++) {
@@ -107,7 +107,7 @@ t.test('draining: a connection that is kept is told, a new one is refused', asyn
   const { port, url, child, ended } = await spawnService(t, { ERRATA_INFERENCE_CHILDREN: '1' });
   const kept = await Promise.all(['live', 'ready'].map((name) => begun(port, name)));
   const pair = { premise: 'A man plays a guitar. '.repeat(80), nli_hypothesis: 'A man plays.' };
-  const work = post(`${url}/nli`, { pairs: Array.from({ length: 256 }, () => pair) });
+  const work = post(`${url}/nli`, { pairs: Array.from({ length: 32 }, () => pair) });
   const queued = async (): Promise<boolean> =>
     /^errata_queue_pairs [1-9]/m.test(await (await fetch(`${url}/metrics`)).text());
   while (!(await queued()));

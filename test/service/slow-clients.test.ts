@@ -39,7 +39,7 @@ async function closedAfter(port: number, [atOnce, drips]: [string, string], read
   else socket.pause();
   socket.write(atOnce);
   drip(socket, drips);
-  await once(socket, 'close');
+  await new Promise((resolve) => socket.once('close', resolve));
   return performance.now() - began;
 }
 

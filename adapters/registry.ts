@@ -3,6 +3,7 @@ import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
 import { type AdapterRow, findAdapter, type InsertedAdapter, type NewAdapter } from '../src/db/adapters.js';
 import type { Database } from '../src/db/database.js';
 import { Problem } from '../src/errors.js';
+import { failpoint } from '../src/failpoints.js';
 import type { Actor } from '../src/roles.js';
 import { type Adapter, AdapterError, type AdapterFiles, parseAdapter } from './format.js';
 import { loadStored, sha256, storeAdapter } from './store.js';
@@ -52,8 +53,11 @@ export async function addAdapter(parts: RegistryParts, files: NewAdapterFiles): 
   const stored = await storeAdapter(parts.dataDir, adapter.digest, files, keep).catch((cause: unknown) => {
     throw new Problem('storage-failed', 'the adapter could not be stored', { cause });
   });
+  failpoint('adapter.stored');
   if (known) return { adapter: known, created: false };
-  return parts.database.run('insertAdapter', newRow(parts, { ...files, ...stored }, adapter));
+  const inserted = await parts.database.run('insertAdapter', newRow(parts, { ...files, ...stored }, adapter));
+  failpoint('adapter.committed');
+  return inserted;
 }
 
 const shas = ({ config, weights }: AdapterFiles) => ({

@@ -1,5 +1,6 @@
 /** The use case behind POST /nli: pairs → text → engine → labels → record → answers. */
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import { inTime } from './in-time.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
@@ -266,6 +267,7 @@ async function written(record: Recorder, rows: readonly JudgementRecord[], leftM
   const slow = (): Error => new Error(`the judgements were not recorded within ${Math.round(patienceMs)} ms`);
   try {
     await inTime(record.write(rows), patienceMs, slow);
+    failpoint('judgements.committed');
     return true;
   } catch (error) {
     record.failed(error, rows.length);

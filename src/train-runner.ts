@@ -11,6 +11,7 @@ import {
   type TrainingPair,
 } from './db/training-run-rows.js';
 import { type Fence, runningTrainingRuns } from './db/training-runs.js';
+import { failpoint } from './failpoints.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import type { Recipe } from './recipe.js';
 import type { Encoded, PairTexts } from './text/text.js';
@@ -162,6 +163,7 @@ async function recovered({ database, checkpoint, now, changed }: RunnerOptions):
 
 async function begun({ database, checkpoint, now, changed }: RunnerOptions): Promise<Fence | null> {
   const next = await database.run('beginTrainingRun', { base_digest: checkpoint.digest, at: now() });
+  failpoint('run.claimed');
   changed();
   return next;
 }
@@ -190,6 +192,7 @@ async function settle(
   else if (result.kind === 'broken')
     next = await database.run('crashTrainingRun', { ...fence, at, reason: result.reason });
   changed();
+  failpoint('run.ended');
   log.info({ run: fence.id, attempt: fence.attempt, ...result }, 'an attempt of a training run ended');
   if (next !== null) await new Promise((resolve) => setTimeout(resolve, retryAfterMs * fence.attempt));
   return next;
@@ -270,11 +273,13 @@ class Attempt {
 
   async #train(job: Job): Promise<Outcome> {
     await this.#stage('training');
+    failpoint('run.job.made');
     const child = startTraining(job, (message) => this.#hear(message));
     const kill = (): void => child.kill();
     this.#stopping.signal.addEventListener('abort', kill);
     if (this.#stopping.signal.aborted) kill();
     const outcome = await child.outcome;
+    failpoint('run.trained');
     await this.#tell();
     this.#check();
     return outcome;
@@ -283,6 +288,7 @@ class Attempt {
   async #keep(adapter: TrainedAdapter['adapter'], recipe: Recipe): Promise<string> {
     await this.#stage('registering');
     const { id } = await this.#options.keepAdapter({ run_id: this.id, adapter, recipe });
+    failpoint('run.adapter.kept');
     await this.#note({ events: [{ type: 'adapter', adapter_id: id }], adapter_id: id });
     return id;
   }
@@ -290,6 +296,7 @@ class Attempt {
   async #compare(adapter_id: string): Promise<void> {
     await this.#stage('comparing');
     await this.#unlessStopped(this.#options.compared(await this.#comparison(adapter_id)));
+    failpoint('run.compared');
   }
 
   /** An attempt before this one may have started it already. */
@@ -397,6 +404,7 @@ async function forgetStates({ directory, log }: RunnerOptions, id: string): Prom
   await rm(stateDirectory(directory, id), { recursive: true, force: true }).catch((error: unknown) =>
     log.error({ err: error, run: id }, 'the saved states of a training run could not be removed'),
   );
+  failpoint('run.states.removed');
 }
 
 /** A service that was killed left the states of runs that have ended. */

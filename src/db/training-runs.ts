@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Kysely, Updateable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { enqueueEvent } from './outbox.js';
@@ -113,7 +114,9 @@ export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput)
       created_at: input.at,
     })
     .execute();
+  failpoint('run.row.written');
   await insertRows(db, input, used);
+  failpoint('run.plan.written');
   await addEvents(db, input.id, input.at, [{ type: 'state', state: 'queued' }]);
   await audited(db, 'run.start', input, { trigger: input.when_new !== null, force: input.force, used: used.size });
   const data = { threshold: input.when_new, new_corrections: fresh, run_id: input.id };
@@ -182,6 +185,7 @@ async function enter(
   const values = { state: 'running' as const, attempt, started_at: run.started_at ?? at };
   await db.updateTable('training_runs').set(values).where('id', '=', run.id).execute();
   await addEvents(db, run.id, at, [{ type: 'state', state: 'running', attempt }]);
+  failpoint('run.claim.written');
   return { id: run.id, attempt };
 }
 
@@ -237,6 +241,7 @@ export async function noteTrainingRun(db: Kysely<Schema>, input: NoteRunInput): 
   };
   if (Object.keys(values).length === 0) await addEvents(db, input.id, at, events);
   else await change(db, input, values, at, events);
+  failpoint('run.note.written');
   return true;
 }
 
@@ -255,6 +260,7 @@ export async function endTrainingRun(db: Kysely<Schema>, input: EndRunInput): Pr
     { type: 'state', state, ...(error !== null && { error }) },
   ]);
   await audited(db, 'run.end', input, { state, attempt: input.attempt });
+  failpoint('run.end.written');
   return true;
 }
 
@@ -282,6 +288,7 @@ export async function crashTrainingRun(db: Kysely<Schema>, input: CrashRunInput)
     return null;
   }
   await change(db, input, { crashes }, at, [interrupted]);
+  failpoint('run.crash.written');
   return await enter(db, run, at);
 }
 
@@ -289,6 +296,7 @@ export async function crashTrainingRun(db: Kysely<Schema>, input: CrashRunInput)
 export async function parkTrainingRun(db: Kysely<Schema>, input: Fence & { readonly at: string }): Promise<boolean> {
   if (!(await holds(db, input))) return false;
   await change(db, input, { state: 'queued' }, input.at, [{ type: 'state', state: 'queued' }]);
+  failpoint('run.park.written');
   return true;
 }
 
@@ -313,6 +321,7 @@ export async function cancelTrainingRun(db: Kysely<Schema>, input: CancelRunInpu
   if (run.state === 'cancelled') return run.state;
   await change(db, run, { state: 'cancelled', ended_at: at }, at, [{ type: 'state', state: 'cancelled' }]);
   await audited(db, 'run.cancel', input, {});
+  failpoint('run.cancel.written');
   return 'cancelled';
 }
 

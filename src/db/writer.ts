@@ -1,6 +1,7 @@
 /** The worker that alone writes: queues units of work and commits them in groups. */
 import { migrations } from './migrations/index.js';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Connection, openConnection } from './connection.js';
 import { localKysely } from './dialect.js';
 import { packFailure, toStorageProblem } from './failures.js';
@@ -65,6 +66,7 @@ class Writer implements Server {
     const { replies, stopped } = await commitGroup(this.#context, jobs);
     this.#stopped = stopped;
     this.#post({ replies, group: true, stopped });
+    failpoint('group.replied');
   }
 
   #rewrite(): void {
@@ -87,7 +89,9 @@ function rewritten(connection: Connection, id: number, pages: boolean): Reply {
     connection.pragma('temp_store = 1');
     connection.pragma(`busy_timeout = ${LOG_WAIT_MS}`);
     if (pages) connection.exec('vacuum');
+    failpoint('rewrite.vacuumed');
     const [log] = connection.pragma('wal_checkpoint(truncate)') as { readonly busy: number }[];
+    failpoint('rewrite.truncated');
     return { id, ok: true, output: log?.busy === 0 };
   } catch (error) {
     return { id, ok: false, failure: packFailure(toStorageProblem(error, connection.name)) };

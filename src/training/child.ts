@@ -1,6 +1,7 @@
 /** The program of a run's child: the loop, its saved states and its gradient children. It ends when its parent is gone. */
 import os from 'node:os';
 import { readHead } from '../checkpoint/head.js';
+import { failpoint } from '../failpoints.js';
 import { GradientFailure, type GradientPool, openGradientPool } from './gradient-pool.js';
 import { type Position, type StepReport, startOf, train } from './loop.js';
 import type { Job, LastMessage, ProgressMessage, StartMessage, StepMessage, TrainingRows } from './messages.js';
@@ -17,10 +18,12 @@ process.once('message', ({ job }: StartMessage) => void work(job));
 const send = (message: ProgressMessage): void => void process.send?.(message, () => undefined);
 
 async function work(job: Job): Promise<void> {
+  failpoint('child.asked');
   const outcome = await attempt(job).catch((error: unknown): LastMessage => {
     const reason = error instanceof Error ? error.message : String(error);
     return { kind: error instanceof GradientFailure && error.gone ? 'broken' : 'failed', reason };
   });
+  failpoint('child.trained');
   // Without waiting for it, disconnecting would drop what is not written yet.
   process.send?.(outcome, () => process.disconnect());
 }
@@ -32,6 +35,7 @@ async function attempt(job: Job): Promise<LastMessage> {
   const pool = await openGradientPool(options, children);
   try {
     const position = await begin(job);
+    failpoint('child.begun');
     send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids] });
     return { kind: 'trained', parameters: await run(job, position, pool) };
   } finally {
@@ -57,6 +61,7 @@ async function run(
     onStep: (report) => send(meter(report)),
     onEpoch: async (position) => {
       await saveState(directory, digest, position);
+      failpoint('child.state.saved');
       send({ kind: 'epoch', epoch: position.epoch });
     },
   });

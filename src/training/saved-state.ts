@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { failpoint } from '../failpoints.js';
 import { writeDurably } from '../files.js';
 import type { Position } from './loop.js';
 
@@ -30,7 +31,10 @@ export async function saveState(directory: string, job: string, position: Positi
   await mkdir(directory, { recursive: true });
   await writeDurably(path.join(directory, `epoch-${position.epoch}.state`), encodeState(job, position));
   const states = await listStates(directory);
-  for (const { file } of states.slice(KEPT)) await rm(file, { force: true });
+  for (const { file } of states.slice(KEPT)) {
+    await rm(file, { force: true });
+    failpoint('child.state.removed');
+  }
 }
 
 /** The newest whole state of the job; null: it begins anew. */

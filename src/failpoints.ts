@@ -138,8 +138,9 @@ function arm({ FAILPOINT: text, FAILPOINT_MARK: mark }: NodeJS.ProcessEnv): Arme
   return { name, at: Number(at), mark };
 }
 
-/** Whether the table has the name. */
-export const isFailpoint = (name: string): name is Failpoint => Object.hasOwn(FAILPOINTS, name);
+function isFailpoint(name: string): name is Failpoint {
+  return Object.hasOwn(FAILPOINTS, name);
+}
 
 /** Passes the place, or dies there. */
 export function failpoint(name: Failpoint): void {

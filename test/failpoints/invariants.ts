@@ -88,15 +88,15 @@ function* itemFaults(ledger: Ledger, count: Count): Generator<string> {
     ['adapter', ledger.adapters, 'select count(*) from adapters where weights_sha256 = ?'],
     ['run', ledger.runs, 'select count(*) from training_runs where id = ?'],
   ] as const;
-  for (const [kind, entries, sql] of kinds)
-    for (const one of entries) yield* itemFault(kind, one, count(sql, one.key));
+  for (const [kind, entries, sql] of kinds) for (const one of entries) yield* itemFault(kind, one, count(sql, one.key));
 }
 
 function* itemFault(kind: string, { key, times, answered, erasedBy }: Entry, found: number): Generator<string> {
   const told = `${kind} ${key}, sent ${times} times, ${answered ? 'acknowledged' : 'not acknowledged'}`;
   if (erasedBy?.answered === true) {
     if (found > 0) yield `${told}: erased, and there ${found} times`;
-  } else if (found > 1 || (found === 0 && answered && (erasedBy?.times ?? 0) === 0)) yield `${told}: there ${found} times`;
+  } else if (found > 1 || (found === 0 && answered && (erasedBy?.times ?? 0) === 0))
+    yield `${told}: there ${found} times`;
 }
 
 interface MoveRow {
@@ -111,9 +111,11 @@ function* moveFaults({ moves }: Ledger, rows: readonly MoveRow[]): Generator<str
     const at = left.findIndex((move) => move.act === act && (act === 'rollback' || move.key === adapter_id));
     if (at < 0) yield `a ${act} to ${adapter_id} is there that nobody asked for then`;
     const skipped = left.splice(0, at + 1).slice(0, -1);
-    for (const { key, answered } of skipped) if (answered) yield `the move ${act} ${key} was acknowledged and is not there`;
+    for (const { key, answered } of skipped)
+      if (answered) yield `the move ${act} ${key} was acknowledged and is not there`;
   }
-  for (const { act, key, answered } of left) if (answered) yield `the move ${act} ${key} was acknowledged and is not there`;
+  for (const { act, key, answered } of left)
+    if (answered) yield `the move ${act} ${key} was acknowledged and is not there`;
 }
 
 interface AdapterFilesRow {
@@ -137,7 +139,8 @@ function* erasureFaults({ judgements, corrections }: Ledger, file: string): Gene
   const gone = [...judgements, ...corrections].filter(({ erasedBy }) => erasedBy?.answered === true);
   if (gone.length === 0) return;
   const bytes = ['', '-wal'].map((end) => bytesOf(file + end));
-  for (const { key } of gone) if (bytes.some((part) => part.includes(key))) yield `${key} was erased and is in the file`;
+  for (const { key } of gone)
+    if (bytes.some((part) => part.includes(key))) yield `${key} was erased and is in the file`;
 }
 
 function bytesOf(file: string): Buffer {
@@ -155,7 +158,11 @@ export async function faultsOf(dataDir: string, ledger: Ledger, active: string |
   const database = new Sqlite(file, { readonly: true, timeout: 5000 });
   try {
     const all = <T>(sql: string): T[] => database.prepare<[], T>(sql).all();
-    const count: Count = (sql, ...given) => database.prepare(sql).pluck().get(...given) as number;
+    const count: Count = (sql, ...given) =>
+      database
+        .prepare(sql)
+        .pluck()
+        .get(...given) as number;
     const whole: unknown = database.pragma('integrity_check', { simple: true });
     if (whole !== 'ok') faults.push(`integrity_check: ${String(whole)}`);
     const dangling = database.pragma('foreign_key_check') as object[];

@@ -1,4 +1,5 @@
 /** Kills at failpoints, one life after the other over one data directory, and what the lives that followed found. */
+import type { Failpoint } from '../../src/failpoints.js';
 import { type Life, lastLife, live, openHome, type Target } from './lives.js';
 import type { Scenario } from './scenarios.js';
 
@@ -19,8 +20,8 @@ export function each(targets: readonly Target[]): Targets {
 }
 
 /** n = 1, 2, 3 … of each, until nothing dies any more; at most `most`. */
-export function sweepOf({ once, often }: Scenario, most: number): Targets {
-  const names = [...once, ...often];
+export function sweepOf(of: readonly Failpoint[], most: number): Targets {
+  const names = [...of];
   let n = 0;
   return (fired) => {
     if (n > 0 && (!fired || n >= most)) {

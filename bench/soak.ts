@@ -82,7 +82,8 @@ function sweepScenario(scenario: Scenario): Promise<Figures> {
   });
 }
 
-function sweepCommands({ name, failpoints, kill }: (typeof COMMANDS)[number]): Promise<Figures> {
+function sweepCommands({ name, once, often, kill }: (typeof COMMANDS)[number]): Promise<Figures> {
+  const failpoints = [...once, ...often];
   const figures = figuresOf(name, failpoints);
   const targets = inTime(sweepOf(failpoints, Number(values.most)));
   const next = async (fired: boolean): Promise<Figures> => {

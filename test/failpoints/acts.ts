@@ -64,7 +64,7 @@ async function perform(client: Client, entries: readonly Entry[], once: Pending)
 
 /** Sends again all that was not acknowledged. */
 export async function settle(client: Client): Promise<void> {
-  for (const attempt of [...client.pending]) {
+  for (const attempt of client.pending.slice()) {
     await attempt(client);
     client.pending.splice(client.pending.indexOf(attempt), 1);
   }

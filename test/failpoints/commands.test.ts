@@ -7,12 +7,12 @@ import { drawn, firsts, seedOf } from './points.js';
 
 t.setTimeout(600_000);
 
-for (const { name, failpoints, kill } of COMMANDS)
+for (const { name, once, often, kill } of COMMANDS)
   t.test(`${name}: killed at each failpoint and given again, the command does all, once`, async (t) => {
     const seed = seedOf(process.env);
     t.comment(`FAILPOINT_SEED=${seed}`);
     const home = t.testdir();
-    for (const [i, target] of [...firsts(failpoints), ...drawn(failpoints, randomOf(seed))].entries()) {
+    for (const [i, target] of [...firsts([...once, ...often]), ...drawn(often, randomOf(seed))].entries()) {
       const directory = path.join(home, String(i));
       mkdirSync(directory);
       const { fired, faults } = await kill(directory, target);

@@ -1,13 +1,19 @@
-/** Commands that are killed and given again: migrations and keys, backup and restore. */
+/** Processes that are killed at what they do once, and then made to do it again: migrations, keys, backup and restore. */
+import { fork, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import { uuidv7 } from 'uuidv7';
 import { addAdapter } from '../../adapters/registry.js';
+import { backup, type Storage } from '../../src/backup.js';
 import { openDatabase } from '../../src/db/database.js';
 import type { Failpoint } from '../../src/failpoints.js';
-import { errata, outcome, start } from '../cli/errata.js';
+import { withKeys } from '../../src/keys.js';
+import { restore } from '../../src/restore.js';
+import { start } from '../cli/errata.js';
 import { prediction } from '../db/fixtures/prediction.js';
 import { randomAdapter } from '../support/adapter-files.js';
 import { BASE, bundled } from '../support/registry.js';
@@ -15,7 +21,7 @@ import { faultsOf } from './invariants.js';
 import { openLedger } from './ledger.js';
 import type { Target } from './lives.js';
 
-/** What a kill of a command showed. */
+/** What a kill of a process showed. */
 export interface CommandKill extends Target {
   readonly fired: boolean;
   readonly faults: readonly string[];
@@ -23,60 +29,44 @@ export interface CommandKill extends Target {
 
 export interface CommandScenario {
   readonly name: string;
-  readonly failpoints: readonly Failpoint[];
+  /** Passed once. */
+  readonly once: readonly Failpoint[];
+  /** Passed more than once. */
+  readonly often: readonly Failpoint[];
   /** Kills at the target in an empty directory of its own. */
   kill(directory: string, target: Target): Promise<CommandKill>;
 }
 
-interface Given {
+const OPENS = fileURLToPath(new URL('../db/fixtures/child.js', import.meta.url));
+const NOW = Date.UTC(2026, 0, 2);
+
+interface Killed {
   readonly fired: boolean;
-  readonly stdout: string;
   readonly faults: readonly string[];
 }
 
-type Again = () => boolean;
-
-/** Gives the command; once more when it was killed and `again` does not say that it had done all, and then it must do. */
-async function give(
-  words: readonly string[],
-  dataDir: string,
+/** The process ends by SIGKILL at the target, or by itself with status 0. */
+async function killed(
+  home: string,
   { name, n }: Target,
-  again: Again = () => true,
-): Promise<Given> {
-  const home = path.dirname(dataDir);
+  begin: (env: Record<string, string>) => ChildProcess,
+): Promise<Killed> {
   const mark = path.join(home, `mark-${randomUUID()}`);
-  const env = { ERRATA_DATA_DIR: dataDir };
-  const first = start(words, home, { ...env, FAILPOINT: `${name}:${n}`, FAILPOINT_MARK: mark });
-  const told = await outcome(first);
-  if (!existsSync(mark)) return { fired: false, stdout: told.stdout, faults: failures(words, told) };
-  const faults = first.signalCode === 'SIGKILL' ? [] : [`${words.join(' ')} was to be killed: ${told.stderr}`];
-  if (!again()) return { fired: true, stdout: told.stdout, faults };
-  const second = await errata(words, home, env);
-  return { fired: true, stdout: second.stdout, faults: [...faults, ...failures(words, second)] };
+  const child = begin({ FAILPOINT: `${name}:${n}`, FAILPOINT_MARK: mark });
+  let stderr = '';
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  const fired = existsSync(mark);
+  const fine = fired ? signal === 'SIGKILL' : code === 0;
+  return { fired, faults: fine ? [] : [`at ${name}:${n} it ended with ${signal ?? code}: ${stderr}`] };
 }
 
-const failures = (words: readonly string[], { code, stderr }: { code: number | null; stderr: string }): string[] =>
-  code === 0 ? [] : [`${words.join(' ')} ended with ${code}: ${stderr}`];
+const dataIn = (directory: string, name: string): Storage => {
+  const dataDir = path.join(directory, name);
+  return { dataDir, databaseUrl: `sqlite:${path.join(dataDir, 'errata.db')}` };
+};
 
-/** Creates the database and a key, exchanges its secret, revokes it. */
-async function killKeys(directory: string, target: Target): Promise<CommandKill> {
-  const dataDir = path.join(directory, 'data');
-  const created = await give(['keys', 'create', 'admin'], dataDir, target);
-  const id = /errata_admin_([^_]+)_/.exec(created.stdout)?.[1] ?? '';
-  const rotated = await give(['keys', 'rotate', id], dataDir, target);
-  const revoked = await give(['keys', 'revoke', id], dataDir, target);
-  const faults = [created, rotated, revoked].flatMap((given) => given.faults);
-  const ended = query<{ revoked_at: string | null; rotated_at: string | null }>(
-    dataDir,
-    `select revoked_at, rotated_at from api_keys where id = '${id}'`,
-  );
-  if (ended.length !== 1 || ended[0]?.revoked_at === null || ended[0]?.rotated_at === null)
-    faults.push(`the key ${id} is ${JSON.stringify(ended)}`);
-  faults.push(...(await faultsOf(dataDir, openLedger('none'), null)), ...schemaFaults(dataDir));
-  return { ...target, fired: created.fired || rotated.fired || revoked.fired, faults };
-}
-
-function query<T>(dataDir: string, sql: string): T[] {
+function query<T>({ dataDir }: Storage, sql: string): T[] {
   const database = new Sqlite(path.join(dataDir, 'errata.db'), { readonly: true });
   try {
     return database.prepare<[], T>(sql).all();
@@ -85,82 +75,122 @@ function query<T>(dataDir: string, sql: string): T[] {
   }
 }
 
+const check = ({ dataDir }: Storage): Promise<string[]> => faultsOf(dataDir, openLedger('none'), null);
+
 const SCHEMA = 'select type, name, sql from sqlite_schema order by type, name';
 const VERSIONS = 'select name from kysely_migration order by name';
 let undisturbed: string | undefined;
 
 /** Whatever was killed on the way, the schema is the same. */
-function schemaFaults(dataDir: string): string[] {
-  const schema = JSON.stringify([query(dataDir, SCHEMA), query(dataDir, VERSIONS)]);
+async function killMigrations(directory: string, target: Target): Promise<CommandKill> {
+  const data = dataIn(directory, 'data');
+  const file = path.join(data.dataDir, 'errata.db');
+  const open = (env: Record<string, string>) => fork(OPENS, ['open', file], { execArgv: [], silent: true, env });
+  const { fired, faults } = await killed(directory, target, open);
+  await withKeys(data, async () => undefined);
+  const schema = JSON.stringify([query(data, SCHEMA), query(data, VERSIONS)]);
   undisturbed ??= schema;
-  return schema === undisturbed ? [] : [`the schema differs: ${schema}`];
+  const differs = schema === undisturbed ? [] : [`the schema differs: ${schema}`];
+  return { ...target, fired, faults: [...faults, ...differs, ...(await check(data))] };
 }
 
+type KeyCommand = 'create' | 'rotate' | 'revoke';
+
+/** What was killed is done again; a key is there whole, or not at all. */
+function killKeys(command: KeyCommand) {
+  return async (directory: string, target: Target): Promise<CommandKill> => {
+    const data = dataIn(directory, 'data');
+    const { id } = await withKeys(data, (keys) => keys.create({ role: 'admin', name: null }));
+    const words = ['keys', command, command === 'create' ? 'admin' : id];
+    const { fired, faults } = await killed(directory, target, (env) => errata(words, data, env));
+    await withKeys(data, async (keys) => {
+      if (command === 'create') await keys.create({ role: 'admin', name: null });
+      if (command === 'rotate') await keys.rotate(id, 0);
+      if (command === 'revoke') await keys.revoke(id);
+    });
+    const acts = `select count(*) as n from audit_log where act = 'key.${command}'`;
+    const rows = { create: 'select count(*) as n from api_keys', rotate: acts, revoke: acts }[command];
+    const [n, most] = [query<{ n: number }>(data, rows)[0]?.n ?? 0, command === 'revoke' ? 1 : 3];
+    const lost = n >= 1 && n <= most ? [] : [`keys ${command}: ${n} rows`];
+    return { ...target, fired, faults: [...faults, ...lost, ...(await check(data))] };
+  };
+}
+
+const errata = (words: readonly string[], { dataDir }: Storage, env: Record<string, string>): ChildProcess =>
+  start(words, path.dirname(dataDir), { ...env, ERRATA_DATA_DIR: dataDir });
+
 /** A judgement and an adapter. */
-async function fill(dataDir: string): Promise<void> {
-  mkdirSync(dataDir, { recursive: true });
-  const database = await openDatabase({ url: `sqlite:${path.join(dataDir, 'errata.db')}` });
+async function fill({ dataDir, databaseUrl: url }: Storage): Promise<void> {
+  mkdirSync(dataDir);
+  const database = await openDatabase({ url });
   const parts = { dataDir, database, base: BASE, newId: uuidv7, now: Date.now };
-  await database.run('recordPredictions', { rows: [prediction(1)] });
+  await database.run('recordPredictions', { rows: [prediction(1, { created_at: new Date().toISOString() })] });
   await addAdapter(parts, { ...randomAdapter(bundled.config, { seed: 1, r: 1 }), origin: 'imported', run_id: null });
   await database.close();
 }
 
 const CONTENT = 'select id from predictions union all select digest from adapters';
 
-/** A backup that is there is whole, and so is a database that was restored; what is not there is made again. */
-async function killBackup(directory: string, target: Target): Promise<CommandKill> {
-  const of = (name: string): string => path.join(directory, name);
-  const [from, to, backup] = [of('from'), of('to'), of('backup')];
-  await fill(from);
-  const made = await give(['backup', backup], from, target, () => !existsSync(backup));
-  const restored = await give(['restore', backup], to, target, () => emptied(to));
-  const faults = [...made.faults, ...restored.faults, ...(await faultsOf(to, openLedger('none'), null))];
-  const [expected, found] = [from, to].map((dataDir) => JSON.stringify(query(dataDir, CONTENT)));
-  if (found !== expected) faults.push(`restored is ${found}, not ${expected}`);
-  return { ...target, fired: made.fired || restored.fired, faults };
+/** What is restored is all there was. */
+async function contentFaults(from: Storage, to: Storage): Promise<string[]> {
+  const [expected, found] = [from, to].map((data) => JSON.stringify(query(data, CONTENT)));
+  return [...(found === expected ? [] : [`restored is ${found}, not ${expected}`]), ...(await check(to))];
 }
 
-/** As docs/reliability/backup.md says of a restore that was interrupted. False: its database is there. */
-function emptied(dataDir: string): boolean {
-  if (existsSync(path.join(dataDir, 'errata.db'))) return false;
-  rmSync(dataDir, { recursive: true, force: true });
-  return true;
+/** A backup that is there is whole; what is not there is made again. */
+async function killBackup(directory: string, target: Target): Promise<CommandKill> {
+  const [from, to] = [dataIn(directory, 'from'), dataIn(directory, 'to')];
+  const copy = path.join(directory, 'backup');
+  await fill(from);
+  const { fired, faults } = await killed(directory, target, (env) => errata(['backup', copy], from, env));
+  if (!existsSync(copy)) await backup(from, copy, NOW);
+  await restore(to, copy);
+  return { ...target, fired, faults: [...faults, ...(await contentFaults(from, to))] };
+}
+
+/** A database that is there is whole, with its adapters; what has none is emptied and restored again, as documented. */
+async function killRestore(directory: string, target: Target): Promise<CommandKill> {
+  const [from, to] = [dataIn(directory, 'from'), dataIn(directory, 'to')];
+  const copy = path.join(directory, 'backup');
+  await fill(from);
+  await backup(from, copy, NOW);
+  const { fired, faults } = await killed(directory, target, (env) => errata(['restore', copy], to, env));
+  if (!existsSync(path.join(to.dataDir, 'errata.db'))) {
+    rmSync(to.dataDir, { recursive: true, force: true });
+    await restore(to, copy);
+  }
+  return { ...target, fired, faults: [...faults, ...(await contentFaults(from, to))] };
 }
 
 export const COMMANDS: readonly CommandScenario[] = [
   {
-    name: 'keys and migrations',
-    kill: killKeys,
-    failpoints: [
-      'migration.begun',
-      'migration.ended',
-      'migration.statement.before',
-      'migration.statement.after',
-      'migration.commit.before',
-      'migration.commit.after',
-      'key.row.written',
-      'key.rotation.written',
-      'key.revocation.written',
-      'key.committed',
-    ],
+    name: 'migrations',
+    kill: killMigrations,
+    once: ['migration.commit.before', 'migration.commit.after'],
+    often: ['migration.begun', 'migration.ended', 'migration.statement.before', 'migration.statement.after'],
   },
+  { name: 'keys create', kill: killKeys('create'), once: ['key.row.written', 'key.committed'], often: [] },
+  { name: 'keys rotate', kill: killKeys('rotate'), once: ['key.rotation.written'], often: [] },
+  { name: 'keys revoke', kill: killKeys('revoke'), once: ['key.revocation.written'], often: [] },
   {
-    name: 'backup and restore',
+    name: 'backup',
     kill: killBackup,
-    failpoints: [
-      'file.written',
-      'file.flushed',
-      'file.renamed',
-      'file.directory.flushed',
+    once: [
       'backup.directory.made',
       'backup.database.copied',
       'backup.adapter.copied',
       'backup.manifest.written',
-      'restore.file.copied',
-      'restore.file.flushed',
-      'restore.adapters.moved',
-      'restore.database.linked',
+      'file.written',
+      'file.flushed',
+      'file.renamed',
+      'file.directory.flushed',
     ],
+    often: [],
+  },
+  {
+    name: 'restore',
+    kill: killRestore,
+    once: ['restore.adapters.moved', 'restore.database.linked'],
+    often: ['restore.file.copied', 'restore.file.flushed'],
   },
 ];

@@ -82,21 +82,19 @@ function sweepScenario(scenario: Scenario): Promise<Figures> {
   });
 }
 
-function sweepCommands({ name, once, often, kill }: (typeof COMMANDS)[number]): Promise<Figures> {
+function sweepCommands({ name, once, often, prepare, kill }: (typeof COMMANDS)[number]): Promise<Figures> {
   const failpoints = [...once, ...often];
-  const figures = figuresOf(name, failpoints);
   const targets = inTime(sweepOf(failpoints, Number(values.most)));
-  const next = async (fired: boolean): Promise<Figures> => {
-    const target = targets(fired);
-    if (target === null) return figures;
-    const { fired: now } = await inDirectory(async (directory) => {
-      const found = await kill(directory, target);
-      note(figures, target, found.fired, found.faults);
-      return found;
-    });
-    return next(now);
-  };
-  return next(false);
+  return inDirectory(async (directory) => {
+    const figures = figuresOf(name, failpoints);
+    await prepare(directory);
+    for (let target = targets(false); target !== null;) {
+      const { fired, faults } = await kill(directory, target);
+      note(figures, target, fired, faults);
+      target = targets(fired);
+    }
+    return figures;
+  });
 }
 
 async function kills() {

@@ -1,8 +1,8 @@
 /** Processes that are killed at what they do once, and then made to do it again: migrations, keys, backup and restore. */
 import { fork, type ChildProcess } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
@@ -11,7 +11,7 @@ import { addAdapter } from '../../adapters/registry.js';
 import { backup, type Storage } from '../../src/backup.js';
 import { openDatabase } from '../../src/db/database.js';
 import type { Failpoint } from '../../src/failpoints.js';
-import { withKeys } from '../../src/keys.js';
+import { createKeys } from '../../src/keys.js';
 import { restore } from '../../src/restore.js';
 import { start } from '../cli/errata.js';
 import { prediction } from '../db/fixtures/prediction.js';
@@ -33,8 +33,10 @@ export interface CommandScenario {
   readonly once: readonly Failpoint[];
   /** Passed more than once. */
   readonly often: readonly Failpoint[];
-  /** Kills at the target in an empty directory of its own. */
-  kill(directory: string, target: Target): Promise<CommandKill>;
+  /** Done once in a directory, before the kills. */
+  prepare(home: string): Promise<void>;
+  /** Kills at the target, in a directory of its own under that one. */
+  kill(home: string, target: Target): Promise<CommandKill>;
 }
 
 const OPENS = fileURLToPath(new URL('../db/fixtures/child.js', import.meta.url));
@@ -81,37 +83,39 @@ const SCHEMA = 'select type, name, sql from sqlite_schema order by type, name';
 const VERSIONS = 'select name from kysely_migration order by name';
 let undisturbed: string | undefined;
 
-/** Whatever was killed on the way, the schema is the same. */
-async function killMigrations(directory: string, target: Target): Promise<CommandKill> {
+const open = (data: Storage, env: Record<string, string>): ChildProcess =>
+  fork(OPENS, ['open', path.join(data.dataDir, 'errata.db')], { execArgv: [], silent: true, env });
+
+/** Whatever was killed on the way, the next start completes it, and the schema is the same. */
+async function killMigrations(home: string, target: Target): Promise<CommandKill> {
+  const directory = newDirectory(home);
   const data = dataIn(directory, 'data');
-  const file = path.join(data.dataDir, 'errata.db');
-  const open = (env: Record<string, string>) => fork(OPENS, ['open', file], { execArgv: [], silent: true, env });
-  const { fired, faults } = await killed(directory, target, open);
-  await withKeys(data, async () => undefined);
+  const { fired, faults } = await killed(directory, target, (env) => open(data, env));
+  const [code] = (await once(open(data, {}), 'close')) as [number | null];
   const schema = JSON.stringify([query(data, SCHEMA), query(data, VERSIONS)]);
   undisturbed ??= schema;
-  const differs = schema === undisturbed ? [] : [`the schema differs: ${schema}`];
-  return { ...target, fired, faults: [...faults, ...differs, ...(await check(data))] };
+  const completed = code === 0 && schema === undisturbed ? [] : [`it ended with ${code}, the schema is ${schema}`];
+  return { ...target, fired, faults: [...faults, ...completed, ...(await check(data))] };
 }
+
+const newDirectory = (home: string): string => mkdtempSync(path.join(home, 'kill-'));
 
 type KeyCommand = 'create' | 'rotate' | 'revoke';
 
+const KEY = 'select id from api_keys order by created_at limit 1';
+
 /** What was killed is done again; a key is there whole, or not at all. */
 function killKeys(command: KeyCommand) {
-  return async (directory: string, target: Target): Promise<CommandKill> => {
+  return async (home: string, target: Target): Promise<CommandKill> => {
+    const directory = newDirectory(home);
     const data = dataIn(directory, 'data');
-    const { id } = await withKeys(data, (keys) => keys.create({ role: 'admin', name: null }));
-    const words = ['keys', command, command === 'create' ? 'admin' : id];
+    cpSync(dataIn(home, 'from').dataDir, data.dataDir, { recursive: true });
+    const words = ['keys', command, command === 'create' ? 'admin' : (query<{ id: string }>(data, KEY)[0]?.id ?? '')];
     const { fired, faults } = await killed(directory, target, (env) => errata(words, data, env));
-    await withKeys(data, async (keys) => {
-      if (command === 'create') await keys.create({ role: 'admin', name: null });
-      if (command === 'rotate') await keys.rotate(id, 0);
-      if (command === 'revoke') await keys.revoke(id);
-    });
-    const acts = `select count(*) as n from audit_log where act = 'key.${command}'`;
-    const rows = { create: 'select count(*) as n from api_keys', rotate: acts, revoke: acts }[command];
-    const [n, most] = [query<{ n: number }>(data, rows)[0]?.n ?? 0, command === 'revoke' ? 1 : 3];
-    const lost = n >= 1 && n <= most ? [] : [`keys ${command}: ${n} rows`];
+    const [code] = (await once(errata(words, data, {}), 'close')) as [number | null];
+    const acts = query(data, `select seq from audit_log where act = 'key.${command}'`).length;
+    const least = command === 'create' ? 2 : 1;
+    const lost = code === 0 && acts >= least ? [] : [`keys ${command} ended with ${code}, and left ${acts} acts`];
     return { ...target, fired, faults: [...faults, ...lost, ...(await check(data))] };
   };
 }
@@ -119,14 +123,19 @@ function killKeys(command: KeyCommand) {
 const errata = (words: readonly string[], { dataDir }: Storage, env: Record<string, string>): ChildProcess =>
   start(words, path.dirname(dataDir), { ...env, ERRATA_DATA_DIR: dataDir });
 
-/** A judgement and an adapter. */
-async function fill({ dataDir, databaseUrl: url }: Storage): Promise<void> {
+/** A judgement, an adapter and a key in `from`, and a backup of them. */
+async function fill(home: string): Promise<void> {
+  const from = dataIn(home, 'from');
+  const { dataDir, databaseUrl: url } = from;
   mkdirSync(dataDir);
   const database = await openDatabase({ url });
   const parts = { dataDir, database, base: BASE, newId: uuidv7, now: Date.now };
   await database.run('recordPredictions', { rows: [prediction(1, { created_at: new Date().toISOString() })] });
   await addAdapter(parts, { ...randomAdapter(bundled.config, { seed: 1, r: 1 }), origin: 'imported', run_id: null });
+  const keys = createKeys({ database, now: Date.now, random: randomBytes });
+  await keys.create({ role: 'admin', name: null });
   await database.close();
+  await backup(from, path.join(home, 'backup'), NOW);
 }
 
 const CONTENT = 'select id from predictions union all select digest from adapters';
@@ -138,10 +147,9 @@ async function contentFaults(from: Storage, to: Storage): Promise<string[]> {
 }
 
 /** A backup that is there is whole; what is not there is made again. */
-async function killBackup(directory: string, target: Target): Promise<CommandKill> {
-  const [from, to] = [dataIn(directory, 'from'), dataIn(directory, 'to')];
-  const copy = path.join(directory, 'backup');
-  await fill(from);
+async function killBackup(home: string, target: Target): Promise<CommandKill> {
+  const directory = newDirectory(home);
+  const [from, to, copy] = [dataIn(home, 'from'), dataIn(directory, 'to'), path.join(directory, 'backup')];
   const { fired, faults } = await killed(directory, target, (env) => errata(['backup', copy], from, env));
   if (!existsSync(copy)) await backup(from, copy, NOW);
   await restore(to, copy);
@@ -149,11 +157,9 @@ async function killBackup(directory: string, target: Target): Promise<CommandKil
 }
 
 /** A database that is there is whole, with its adapters; what has none is emptied and restored again, as documented. */
-async function killRestore(directory: string, target: Target): Promise<CommandKill> {
-  const [from, to] = [dataIn(directory, 'from'), dataIn(directory, 'to')];
-  const copy = path.join(directory, 'backup');
-  await fill(from);
-  await backup(from, copy, NOW);
+async function killRestore(home: string, target: Target): Promise<CommandKill> {
+  const directory = newDirectory(home);
+  const [from, to, copy] = [dataIn(home, 'from'), dataIn(directory, 'to'), path.join(home, 'backup')];
   const { fired, faults } = await killed(directory, target, (env) => errata(['restore', copy], to, env));
   if (!existsSync(path.join(to.dataDir, 'errata.db'))) {
     rmSync(to.dataDir, { recursive: true, force: true });
@@ -165,15 +171,23 @@ async function killRestore(directory: string, target: Target): Promise<CommandKi
 export const COMMANDS: readonly CommandScenario[] = [
   {
     name: 'migrations',
+    prepare: async () => undefined,
     kill: killMigrations,
     once: ['migration.commit.before', 'migration.commit.after'],
     often: ['migration.begun', 'migration.ended', 'migration.statement.before', 'migration.statement.after'],
   },
-  { name: 'keys create', kill: killKeys('create'), once: ['key.row.written', 'key.committed'], often: [] },
-  { name: 'keys rotate', kill: killKeys('rotate'), once: ['key.rotation.written'], often: [] },
-  { name: 'keys revoke', kill: killKeys('revoke'), once: ['key.revocation.written'], often: [] },
+  {
+    name: 'keys create',
+    prepare: fill,
+    kill: killKeys('create'),
+    once: ['key.row.written', 'key.committed'],
+    often: [],
+  },
+  { name: 'keys rotate', prepare: fill, kill: killKeys('rotate'), once: ['key.rotation.written'], often: [] },
+  { name: 'keys revoke', prepare: fill, kill: killKeys('revoke'), once: ['key.revocation.written'], often: [] },
   {
     name: 'backup',
+    prepare: fill,
     kill: killBackup,
     once: [
       'backup.directory.made',
@@ -189,6 +203,7 @@ export const COMMANDS: readonly CommandScenario[] = [
   },
   {
     name: 'restore',
+    prepare: fill,
     kill: killRestore,
     once: ['restore.adapters.moved', 'restore.database.linked'],
     often: ['restore.file.copied', 'restore.file.flushed'],

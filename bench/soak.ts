@@ -71,7 +71,8 @@ function note(figures: Figures, { name, n }: Target, fired: boolean, faults: rea
 }
 
 function sweepScenario(scenario: Scenario): Promise<Figures> {
-  const names = [...scenario.once, ...scenario.often];
+  const { once, often, also = [] } = scenario;
+  const names = [...once, ...often, ...also];
   return inDirectory(async (directory) => {
     const figures = figuresOf(scenario.name, names);
     await killAt(directory, scenario, inTime(sweepOf(names, Number(values.most))), (kill) => {

@@ -260,10 +260,11 @@ export async function replayOne({ url }: Client): Promise<void> {
 }
 
 /** Changes a byte of an adapter's file, as a bad disk would. */
-export function damage({ dataDir }: Client, adapter: string): void {
+export function damage({ dataDir, ledger }: Client, adapter: string): void {
   const database = new Sqlite(path.join(dataDir, 'errata.db'), { readonly: true });
   const digest = database.prepare('select digest from adapters where id = ?').pluck().get(adapter) as string;
   database.close();
+  ledger.sound.delete(digest);
   appendFileSync(fileOf(dataDir, digest, 'adapter_model.safetensors'), 'x');
 }
 

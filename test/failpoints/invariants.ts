@@ -69,26 +69,32 @@ const NEVER: Readonly<Record<string, string>> = {
     select id from webhook_events where spread = 1 and id not in (select event_id from webhook_deliveries)`,
 };
 
-type Count = (sql: string, ...parameters: readonly string[]) => number;
+type All = <T>(sql: string) => T[];
 
-const STORED_CORRECTIONS = `
-  select count(*) from (select reason from nli_corrections union all select reason from nli_correction_history)
-  where reason = ?`;
+/** How often each key is stored. */
+const STORED = {
+  judgement: 'select pair_id as key, count(*) as n from predictions group by pair_id',
+  correction: `select reason as key, count(*) as n
+    from (select reason from nli_corrections union all select reason from nli_correction_history) group by reason`,
+  withdrawal: `select reason as key, count(*) as n from nli_correction_history where ended_by = 'withdrawn' group by reason`,
+  adapter: 'select weights_sha256 as key, count(*) as n from adapters group by weights_sha256',
+  run: 'select id as key, 1 as n from training_runs',
+} as const;
 
 /** What was answered is there once; what was not, once at most. */
-function* itemFaults(ledger: Ledger, count: Count): Generator<string> {
+function* itemFaults(ledger: Ledger, all: All): Generator<string> {
   const kinds = [
-    ['judgement', ledger.judgements, 'select count(*) from predictions where pair_id = ?'],
-    ['correction', ledger.corrections, STORED_CORRECTIONS],
-    [
-      'withdrawal',
-      ledger.withdrawals,
-      `select count(*) from nli_correction_history where reason = ? and ended_by = 'withdrawn'`,
-    ],
-    ['adapter', ledger.adapters, 'select count(*) from adapters where weights_sha256 = ?'],
-    ['run', ledger.runs, 'select count(*) from training_runs where id = ?'],
+    ['judgement', ledger.judgements],
+    ['correction', ledger.corrections],
+    ['withdrawal', ledger.withdrawals],
+    ['adapter', ledger.adapters],
+    ['run', ledger.runs],
   ] as const;
-  for (const [kind, entries, sql] of kinds) for (const one of entries) yield* itemFault(kind, one, count(sql, one.key));
+  for (const [kind, entries] of kinds) {
+    const rows = all<{ key: string; n: number }>(STORED[kind]);
+    const stored = new Map(rows.map(({ key, n }) => [key, n]));
+    for (const one of entries) yield* itemFault(kind, one, stored.get(one.key) ?? 0);
+  }
 }
 
 function* itemFault(kind: string, { key, times, answered, erasedBy }: Entry, found: number): Generator<string> {
@@ -157,24 +163,21 @@ export async function faultsOf(dataDir: string, ledger: Ledger, active: string |
   const faults: string[] = verifyAudit(file, null).faults.map((fault) => `audit: ${fault}`);
   const database = new Sqlite(file, { readonly: true, timeout: 5000 });
   try {
-    const all = <T>(sql: string): T[] => database.prepare<[], T>(sql).all();
-    const count: Count = (sql, ...given) =>
-      database
-        .prepare(sql)
-        .pluck()
-        .get(...given) as number;
+    const all: All = <T>(sql: string) => database.prepare<[], T>(sql).all();
     const whole: unknown = database.pragma('integrity_check', { simple: true });
     if (whole !== 'ok') faults.push(`integrity_check: ${String(whole)}`);
     const dangling = database.pragma('foreign_key_check') as object[];
     faults.push(...dangling.map((row) => `foreign key: ${JSON.stringify(row)}`));
     for (const [name, sql] of Object.entries(NEVER))
       for (const row of all<object>(sql)) faults.push(`${name}: ${JSON.stringify(row)}`);
-    faults.push(...itemFaults(ledger, count));
+    faults.push(...itemFaults(ledger, all));
     const moves = all<MoveRow>('select act, adapter_id from adapter_alias order by seq');
     faults.push(...moveFaults(ledger, moves));
     const newest = moves.at(-1)?.adapter_id ?? null;
     if (newest !== active) faults.push(`${active} answers, and ${newest} is the newest move's`);
-    for await (const fault of adapterFaults(dataDir, all('select * from adapters'))) faults.push(fault);
+    const rows = all<AdapterFilesRow>('select * from adapters').filter(({ digest }) => !ledger.sound.has(digest));
+    for await (const fault of adapterFaults(dataDir, rows)) faults.push(fault);
+    if (faults.length === 0) for (const { digest } of rows) ledger.sound.add(digest);
     faults.push(...erasureFaults(ledger, file));
     return faults;
   } finally {

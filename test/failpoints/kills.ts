@@ -8,7 +8,7 @@ import { Died } from './service.js';
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
-const LONGEST_MS = 1500;
+const LONGEST_MS = 1000;
 
 /** Marsaglia's xorshift32: the same kills for the same seed, as far as the machine allows. */
 export function randomOf(seed: number): Random {
@@ -33,9 +33,8 @@ async function untilDeath(act: () => Promise<unknown>): Promise<void> {
 
 const load = (client: Client): readonly (() => Promise<unknown>)[] => [
   async () => correctOne(client, (await judge(client, 1))[0] ?? ''),
-  () => judge(client, 8),
+  () => judge(client, 4),
   () => correctMany(client, 2),
-  () => correctMany(client, 20),
   () => move(client),
 ];
 

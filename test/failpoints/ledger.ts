@@ -32,6 +32,8 @@ export interface Ledger {
   readonly runs: Entry[];
   /** By the page. */
   readonly erasures: Entry[];
+  /** Digests of adapters whose files were as they should be; the last life looks at all of them again. */
+  readonly sound: Set<string>;
   /** Ids of webhook messages that came. */
   readonly told: Set<string>;
 }
@@ -46,6 +48,7 @@ export const openLedger = (name: string): Ledger => ({
   moves: [],
   runs: [],
   erasures: [],
+  sound: new Set(),
   told: new Set(),
 });
 

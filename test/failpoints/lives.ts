@@ -77,7 +77,7 @@ async function endOf(service: RunningService, fired: boolean): Promise<string[]>
   const orphans = await orphansOf(service);
   return [
     ...(how === 0 || how === 'SIGKILL' ? [] : [`it ended with ${how}: ${said()}`]),
-    ...(how === 'SIGKILL' || killed === 'alive' ? [] : [`it ended by itself: ${said()}`]),
+    ...(how === 'SIGKILL' || child.killed ? [] : [`it ended by itself: ${said()}`]),
     ...(orphans.length > 0 ? [`it left the processes ${orphans.join(', ')}`] : []),
   ];
 }
@@ -85,6 +85,7 @@ async function endOf(service: RunningService, fired: boolean): Promise<string[]>
 /** The last life: everything comes to its end, every event is told, and all of it is checked once more. */
 export async function lastLife(home: Home): Promise<Life> {
   const faults: string[] = [];
+  home.ledger.sound.clear();
   const life = await live(home, async (client) => {
     await quiet(client);
     for (let wait = 0; wait < 100 && untold(home.dataDir, home.ledger).length > 0; wait++) await sleep(100);

@@ -175,7 +175,9 @@ export async function importAdapter(client: Client, seed: number): Promise<strin
   let id = '';
   await perform(client, [one], async ({ url }) => {
     const { body } = await ask(`${url}/adapters`, { method: 'POST', body: formOf(files) }, 200, 201);
-    ({ id } = body as { id: string });
+    const adapter = body as { id: string; digest: string };
+    ({ id } = adapter);
+    client.ledger.damaged.delete(adapter.digest);
   });
   return id;
 }
@@ -265,6 +267,7 @@ export function damage({ dataDir, ledger }: Client, adapter: string): void {
   const digest = database.prepare('select digest from adapters where id = ?').pluck().get(adapter) as string;
   database.close();
   ledger.sound.delete(digest);
+  ledger.damaged.add(digest);
   appendFileSync(fileOf(dataDir, digest, 'adapter_model.safetensors'), 'x');
 }
 

@@ -175,7 +175,9 @@ export async function faultsOf(dataDir: string, ledger: Ledger, active: string |
     faults.push(...moveFaults(ledger, moves));
     const newest = moves.at(-1)?.adapter_id ?? null;
     if (newest !== active) faults.push(`${active} answers, and ${newest} is the newest move's`);
-    const rows = all<AdapterFilesRow>('select * from adapters').filter(({ digest }) => !ledger.sound.has(digest));
+    const rows = all<AdapterFilesRow>('select * from adapters').filter(
+      ({ digest }) => !ledger.sound.has(digest) && !ledger.damaged.has(digest),
+    );
     for await (const fault of adapterFaults(dataDir, rows)) faults.push(fault);
     if (faults.length === 0) for (const { digest } of rows) ledger.sound.add(digest);
     faults.push(...erasureFaults(ledger, file));

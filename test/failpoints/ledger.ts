@@ -32,6 +32,8 @@ export interface Ledger {
   readonly runs: Entry[];
   /** By the page. */
   readonly erasures: Entry[];
+  /** Digests of adapters whose files were damaged, until they are imported again. */
+  readonly damaged: Set<string>;
   /** Digests of adapters whose files were as they should be; the last life looks at all of them again. */
   readonly sound: Set<string>;
   /** Ids of webhook messages that came. */
@@ -48,6 +50,7 @@ export const openLedger = (name: string): Ledger => ({
   moves: [],
   runs: [],
   erasures: [],
+  damaged: new Set(),
   sound: new Set(),
   told: new Set(),
 });

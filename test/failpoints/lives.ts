@@ -56,6 +56,8 @@ export async function live(home: Home, work: Work, target: Target | null = null)
     const url = await ready(service);
     ready_ms = performance.now() - started;
     const client = { ...home, url };
+    // First as it was left: what is sent again may mend it.
+    faults.push(...(await faultsOf(home.dataDir, home.ledger, await activeOf(client))));
     await settle(client);
     faults.push(...(await faultsOf(home.dataDir, home.ledger, await activeOf(client))));
     await work(client, service);

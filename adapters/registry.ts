@@ -4,6 +4,7 @@ import { type AdapterRow, findAdapter, type InsertedAdapter, type NewAdapter } f
 import type { Database } from '../src/db/database.js';
 import type { Fence } from '../src/db/training-run-acts.js';
 import { Problem } from '../src/errors.js';
+import { failpoint } from '../src/failpoints.js';
 import { isFull } from '../src/files.js';
 import type { Actor } from '../src/roles.js';
 import { type Adapter, AdapterError, type AdapterFiles, parseAdapter } from './format.js';
@@ -56,8 +57,11 @@ export async function addAdapter(parts: RegistryParts, files: NewAdapterFiles): 
   const stored = await storeAdapter(parts.dataDir, adapter.digest, files, keep).catch((cause: unknown) => {
     throw new Problem(isFull(cause) ? 'storage-full' : 'storage-failed', 'the adapter could not be stored', { cause });
   });
+  failpoint('adapter.stored');
   if (known) return { adapter: known, created: false };
-  return parts.database.run('insertAdapter', newRow(parts, { ...files, ...stored }, adapter));
+  const inserted = await parts.database.run('insertAdapter', newRow(parts, { ...files, ...stored }, adapter));
+  failpoint('adapter.committed');
+  return inserted;
 }
 
 const shas = ({ config, weights }: AdapterFiles) => ({

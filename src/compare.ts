@@ -12,6 +12,7 @@ import {
 import type { Database } from './db/database.js';
 import type { Fence } from './db/training-run-acts.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import type { AdapterRef } from './judge.js';
 import { type Actor, SERVICE } from './roles.js';
 
@@ -135,6 +136,7 @@ async function queue(parts: ComparisonParts, request: StartRequest): Promise<Com
   const run_id = fence?.id ?? null;
   const comparison = { id, base_digest: parts.base.digest, ...columnsOf(compared), run_id, created_at: iso(parts) };
   await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING, by, fence });
+  failpoint('comparison.opened');
   return itemOf({ ...comparison, ...UNJUDGED });
 }
 
@@ -150,8 +152,11 @@ async function compareNext(parts: ComparisonParts, signal: AbortSignal): Promise
   try {
     const next = await parts.database.run('beginComparison', { at: iso(parts), most_attempts: MOST_ATTEMPTS });
     if (next === null) return false;
+    failpoint('comparison.claimed');
     const end = await endOf(parts, next, signal);
+    failpoint('comparison.judged');
     if (end !== null) await parts.database.run('endComparison', { ...end, id: next.id, ended_at: iso(parts) });
+    failpoint('comparison.ended');
     return true;
   } catch (error) {
     parts.failed?.(error, null);

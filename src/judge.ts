@@ -3,6 +3,7 @@ import type { AdapterRef } from './db/prediction-rows.js';
 import type { NewPrediction } from './db/record.js';
 import { overdue, Problem } from './errors.js';
 import type { Rider } from './engine/engine.js';
+import { failpoint } from './failpoints.js';
 import { inTime } from './in-time.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
@@ -340,6 +341,7 @@ async function written(record: Recorder, rows: readonly NewPrediction[], leftMs:
     (slow = new Error(`the judgements were not recorded within ${Math.round(patienceMs)} ms`));
   try {
     await inTime(() => record.write(rows), patienceMs, tooSlow);
+    failpoint('judgements.committed');
     return true;
   } catch (error) {
     record.failed(error, rows.length);

@@ -2,6 +2,7 @@
 import { findTrainingRun } from './db/training-run-rows.js';
 import type { Fence } from './db/training-run-acts.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import type { Recipe } from './recipe.js';
 import { prepareJob } from './train-job.js';
 import { keepLease } from './train-lease.js';
@@ -84,12 +85,14 @@ export class Attempt {
     await this.#notes.stage('training');
     const { signal } = this.#stopping;
     this.#notes.pruning(job.directory);
+    failpoint('run.job.made');
     const { silentAfterMs = SILENT_AFTER_MS } = this.#options;
     const child = startTraining(job, { onProgress: (message) => this.#notes.hear(message), silentAfterMs });
     const kill = (): void => child.kill();
     signal.addEventListener('abort', kill);
     if (signal.aborted) kill();
     const outcome = await child.outcome;
+    failpoint('run.trained');
     await this.#notes.tell();
     refuseStopped(signal);
     return outcome;
@@ -99,6 +102,7 @@ export class Attempt {
     await this.#notes.stage('registering');
     const trained = { run_id: this.id, attempt: this.fence.attempt, adapter, recipe };
     const { id } = await this.#roomy(() => this.#options.keepAdapter(trained));
+    failpoint('run.adapter.kept');
     await this.#notes.note({ events: [{ type: 'adapter', adapter_id: id }], adapter_id: id });
     return id;
   }
@@ -106,6 +110,7 @@ export class Attempt {
   async #compare(adapter_id: string): Promise<void> {
     await this.#notes.stage('comparing');
     await unlessStopped(this.#options.compared(await this.#comparison(adapter_id)), this.#stopping.signal);
+    failpoint('run.compared');
   }
 
   /** An attempt before this one may have started it already. */

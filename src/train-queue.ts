@@ -1,6 +1,7 @@
 /** Which attempt is next, and how one ended: the states of a training run between its attempts. */
 import type { Fence } from './db/training-run-acts.js';
 import type { Claim } from './db/training-run-leases.js';
+import { failpoint } from './failpoints.js';
 import type { Attempt, Result } from './train-attempt.js';
 import { leaseOf } from './train-lease.js';
 import type { RunnerParts } from './train-options.js';
@@ -16,6 +17,7 @@ export async function claimed(parts: RunnerParts): Promise<Claim> {
     at: now(),
     lease: leaseOf(parts),
   });
+  if (claim.kind === 'claimed') failpoint('run.claimed');
   changed();
   return claim;
 }
@@ -30,6 +32,7 @@ export async function settle(
   const { log, changed, retryAfterMs = RETRY_AFTER_MS } = parts;
   const next = await whenThereIsRoom(parts, fence, closing, () => written(parts, fence, result, closing));
   changed();
+  failpoint('run.ended');
   log.info({ run: fence.id, attempt: fence.attempt, ...result }, 'an attempt of a training run ended');
   if (next !== null) await new Promise((resolve) => setTimeout(resolve, retryAfterMs * fence.attempt));
   return next;

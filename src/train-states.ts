@@ -6,6 +6,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Fence, RunCheckpoint } from './db/training-run-acts.js';
 import { findTrainingRun, readCheckpoints } from './db/training-run-rows.js';
+import { failpoint } from './failpoints.js';
 import { moveDurably } from './files.js';
 import type { RunnerOptions } from './train-options.js';
 import { KEPT_STATES, stateName } from './training/supervisor.js';
@@ -47,5 +48,6 @@ export async function forgetEnded(options: RunnerOptions, ids?: readonly string[
     await rm(statesOf(options, id), { recursive: true, force: true }).catch((error: unknown) =>
       options.log.error({ err: error, run: id }, 'the saved states of a training run could not be removed'),
     );
+    failpoint('run.states.removed');
   }
 }

@@ -1,5 +1,6 @@
 /** Rows of adapters: inserted once, never changed. */
 import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
@@ -65,6 +66,7 @@ export async function insertAdapter(
   const target_modules = JSON.stringify(adapter.target_modules);
   const values = { ...adapter, version, target_modules };
   const row = await db.insertInto('adapters').values(values).returningAll().executeTakeFirstOrThrow();
+  failpoint('adapter.row.written');
   const act = adapter.origin === 'imported' ? 'adapter.import' : 'adapter.train';
   const detail = { version, digest, run_id: row.run_id };
   const subject = { subject_type: 'adapter', subject_id: row.id } as const;

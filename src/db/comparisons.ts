@@ -1,6 +1,7 @@
 /** Rows of shadow comparisons: queued → running → succeeded | failed, each step a unit of work. */
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
@@ -92,6 +93,7 @@ export async function insertComparison(db: Kysely<Schema>, input: InsertInput): 
     .insertInto('shadow_comparisons')
     .values({ ...comparison, state: 'queued', attempt: 0 })
     .execute();
+  failpoint('comparison.row.written');
   const { id, created_at: at, old_adapter_id, new_adapter_id, run_id } = comparison;
   await audited(db, 'comparison.start', { id, at, by }, { old_adapter_id, new_adapter_id, run_id });
 }
@@ -136,6 +138,7 @@ export async function beginComparison(
 async function begun(db: Kysely<Schema>, row: ComparisonSummary, at: string): Promise<ComparisonSummary> {
   const update = { state: 'running', started_at: at, attempt: row.attempt + 1 } as const;
   await db.updateTable('shadow_comparisons').set(update).where('id', '=', row.id).execute();
+  failpoint('comparison.claim.written');
   return { ...row, ...update };
 }
 
@@ -164,6 +167,7 @@ export async function endComparison(db: Kysely<Schema>, { id, report, ...end }: 
   if (numUpdatedRows !== 1n) throw new Problem('conflict', `comparison ${id} does not run`);
   const { state, verdict, ended_at: at } = end;
   await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state, verdict });
+  failpoint('comparison.end.written');
   if (end.state === 'succeeded') await tellReady(db, id, end.ended_at);
 }
 

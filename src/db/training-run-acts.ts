@@ -4,6 +4,7 @@
  */
 import type { Kysely, Updateable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
 import type { RunState, Schema, TrainingRunsTable } from './schema.js';
 import { addEvents, audited, type Event, tellEnd } from './training-run-events.js';
@@ -78,6 +79,7 @@ export async function noteTrainingRun(db: Kysely<Schema>, input: NoteRunInput): 
   };
   if (Object.keys(values).length === 0) await addEvents(db, input.id, at, events);
   else await change(db, input.id, values, at, events);
+  failpoint('run.note.written');
   return true;
 }
 
@@ -112,6 +114,7 @@ export async function endTrainingRun(db: Kysely<Schema>, input: EndRunInput): Pr
   const event = { type: 'state', state, ...(error !== null && { error }) };
   await change(db, id, { state, error, ended_at: at }, at, [event]);
   await audited(db, 'run.end', input, { state, attempt });
+  failpoint('run.end.written');
   return true;
 }
 
@@ -119,6 +122,7 @@ export async function endTrainingRun(db: Kysely<Schema>, input: EndRunInput): Pr
 export async function parkTrainingRun(db: Kysely<Schema>, input: Fence & { readonly at: string }): Promise<boolean> {
   if (!(await holds(db, input))) return false;
   await change(db, input.id, { state: 'queued' }, input.at, [{ type: 'state', state: 'queued' }]);
+  failpoint('run.park.written');
   return true;
 }
 
@@ -139,5 +143,6 @@ export async function cancelTrainingRun(db: Kysely<Schema>, input: CancelRunInpu
   if (run.state === 'cancelled') return run.state;
   await change(db, id, { state: 'cancelled', ended_at: at }, at, [{ type: 'state', state: 'cancelled' }]);
   await audited(db, 'run.cancel', input, {});
+  failpoint('run.cancel.written');
   return 'cancelled';
 }

@@ -3,6 +3,7 @@
  * claimed by the next who looks. Each is a unit of work, so that of two who claim at once one finds the other's lease.
  */
 import type { Kysely, Selectable } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Schema, TrainingRunsTable } from './schema.js';
 import { change, type Fence, holds } from './training-run-acts.js';
 import { addEvents, audited } from './training-run-events.js';
@@ -68,6 +69,7 @@ async function enter(db: Kysely<Schema>, run: Row, { at, lease }: Pick<ClaimInpu
   const values = { state: 'running' as const, attempt, started_at: run.started_at ?? at, ...held };
   await db.updateTable('training_runs').set(values).where('id', '=', run.id).execute();
   await addEvents(db, run.id, at, [{ type: 'state', state: 'running', attempt }]);
+  failpoint('run.claim.written');
   return { id: run.id, attempt };
 }
 
@@ -101,6 +103,7 @@ async function died(db: Kysely<Schema>, run: Row, { at, reason, lease }: Death):
   if (crashes < MOST_CRASHES) {
     const held = { lease_owner: lease.owner, lease_until: lease.lease_until };
     await change(db, id, { crashes, ...held }, at, [interrupted]);
+    failpoint('run.crash.written');
     return await enter(db, run, { at, lease });
   }
   const error = `${reason}; given up: ${crashes} attempts in a row died without an epoch of progress`;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
 import { enqueueEvent } from './outbox.js';
 import type { Schema, Side } from './schema.js';
@@ -111,7 +112,9 @@ export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput)
       created_at: input.at,
     })
     .execute();
+  failpoint('run.row.written');
   await insertRows(db, input, used);
+  failpoint('run.plan.written');
   await addEvents(db, input.id, input.at, [{ type: 'state', state: 'queued' }]);
   await audited(db, 'run.start', input, { trigger: input.when_new !== null, force: input.force, used: used.size });
   const data = { threshold: input.when_new, new_corrections: fresh, run_id: input.id };

@@ -1,6 +1,7 @@
 /** The worker that alone writes: queues units of work and commits them in groups. */
 import { migrations } from './migrations/index.js';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Connection, openConnection } from './connection.js';
 import { localKysely } from './dialect.js';
 import { moveLog } from './checkpoint.js';
@@ -73,6 +74,7 @@ class Writer implements Server {
     const { replies, stopped } = await commitGroup(this.#context, jobs);
     this.#stopped = stopped;
     this.#post({ replies, group: true, stopped });
+    failpoint('group.replied');
     if (stopped === null) this.#keepLogShort();
   }
 
@@ -111,7 +113,9 @@ function rewritten(
     connection.pragma('temp_store = 1');
     connection.pragma(`busy_timeout = ${LOG_WAIT_MS}`);
     if (pages) connection.exec('vacuum');
+    failpoint('rewrite.vacuumed');
     const [log] = connection.pragma('wal_checkpoint(truncate)') as { readonly busy: number }[];
+    failpoint('rewrite.truncated');
     return { reply: { id, ok: true, output: log?.busy === 0 }, stopped: null };
   } catch (error) {
     const failure = packFailure(toStorageProblem(error, connection.name));

@@ -2,6 +2,7 @@
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readHead } from '../checkpoint/head.js';
+import { failpoint } from '../failpoints.js';
 import { isFull } from '../files.js';
 import { endWithParent } from '../orphan.js';
 import { epochBatches } from './batches.js';
@@ -36,10 +37,12 @@ setInterval(() => send({ kind: 'alive' }), EVERY_MS).unref();
 const send = (message: ProgressMessage | AliveMessage): void => void process.send?.(message, () => undefined);
 
 async function work(job: Job): Promise<void> {
+  failpoint('child.asked');
   const outcome = await attempt(job).catch((error: unknown): LastMessage => {
     const reason = error instanceof Error ? error.message : String(error);
     return { kind: error instanceof GradientFailure && error.gone ? 'broken' : 'failed', reason };
   });
+  failpoint('child.trained');
   // Without waiting for it, disconnecting would drop what is not written yet.
   process.send?.(outcome, () => process.disconnect());
 }
@@ -58,6 +61,7 @@ async function attempt(job: Job): Promise<LastMessage> {
   const { pool, fallback } = await openTriedPool(options, children, ...(await trialOf(job)));
   try {
     const position = await begin(job);
+    failpoint('child.begun');
     send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids], fallback });
     return { kind: 'trained', parameters: await run(job, position, pool) };
   } finally {
@@ -93,6 +97,7 @@ async function run(
     onStep: (report) => send(meter(report)),
     onEpoch: async (position) => {
       const saved = await whenThereIsRoom(position.epoch, () => saveState(directory, digest, position));
+      failpoint('child.state.saved');
       send({ kind: 'epoch', ...saved });
     },
   });

@@ -1,5 +1,6 @@
 /** The program of a gradient child: opens the gradient graph, then does micro-batches until its parent is gone. */
 import os from 'node:os';
+import { failpoint } from '../failpoints.js';
 import { endWithParent } from '../orphan.js';
 import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
 import { type TrainingSession, openTraining } from './session.js';
@@ -31,5 +32,6 @@ async function work({ parameters, micros, step }: WorkMessage) {
   const { run } = await session;
   const results = [];
   for (const micro of micros) results.push(await run(parameters, micro, step));
+  failpoint('gradient.computed');
   return results;
 }

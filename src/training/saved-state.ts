@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { failpoint } from '../failpoints.js';
 import { writeDurably } from '../files.js';
 import type { Position } from './loop.js';
 
@@ -65,7 +66,9 @@ function absent(error: NodeJS.ErrnoException): undefined {
 export async function pruneStates(directory: string, newest: number): Promise<void> {
   for (const name of await readdir(directory)) {
     const epoch = Number(NAME.exec(name)?.[1] ?? Number.NaN);
-    if (epoch <= newest - KEPT_STATES) await rm(path.join(directory, name), { force: true });
+    if (!(epoch <= newest - KEPT_STATES)) continue;
+    await rm(path.join(directory, name), { force: true });
+    failpoint('run.state.removed');
   }
 }
 

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { LAYER_LINEARS, type LayerLinear } from '../checkpoint/names.js';
+import { failpoint } from '../failpoints.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { Recipe } from '../recipe.js';
 import type { FromRunChild, Job, LastMessage, ProgressMessage, StartMessage, TrainingRows } from './messages.js';
@@ -91,9 +92,11 @@ export function startTraining(job: Job, listener: TrainingListener): TrainingPro
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+  failpoint('run.child.started');
   const ended = lastMessage(child, listener);
   const start: StartMessage = { kind: 'start', job };
   child.send(start, () => undefined);
+  failpoint('run.child.asked');
   return {
     pid: child.pid,
     outcome: ended.then((last) => outcomeOf(job, last)),
@@ -110,6 +113,7 @@ function lastMessage(child: ChildProcess, { onProgress, silentAfterMs }: Trainin
       child.kill('SIGKILL');
     }, silentAfterMs);
     child.on('message', (message: FromRunChild) => {
+      failpoint('run.child.heard');
       silence.refresh();
       if (message.kind === 'trained' || message.kind === 'failed' || message.kind === 'broken') last = message;
       else if (message.kind !== 'alive') onProgress(message);

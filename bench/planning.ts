@@ -12,7 +12,7 @@ import { openDatabase, type Database } from '../src/db/database.js';
 import { trainedIds } from '../src/db/training-data.js';
 import { prepareTrainingData } from '../src/prepare.js';
 import { readiness } from '../src/readiness.js';
-import { reviewLines } from './support/review-lines.js';
+import { reviewLines } from './support/correction-lines.js';
 import { rounded } from './support/statistics.js';
 
 const { values } = parseArgs({ options: { rows: { type: 'string', default: '100000' } } });

@@ -130,25 +130,32 @@ function* textsOf(rows: readonly Candidate[]): Generator<string> {
   for (const row of rows) yield textOf(row);
 }
 
-/** Held-out rows whose text is nearly one of the training side would be answered from memory: they leave. */
-async function withoutLeaks(rows: readonly TrainingRow[], left_out: LeftOut[], pause: Pause): Promise<TrainingRow[]> {
-  const held = rows.filter(({ side }) => side === 'validation');
-  const trained = rows.filter(({ side }) => side === 'train');
-  const near = await nearAny(await mapped(held, textOf, pause), textsOf(trained), pause);
-  const leaks = new Set(held.filter((_, at) => near[at]).map(({ correction_id }) => correction_id));
-  for (const correction_id of leaks) left_out.push({ correction_id, reason: 'near_duplicate_across_sides' });
-  return rows.filter(({ correction_id }) => !leaks.has(correction_id));
+/** Held-out rows whose text is nearly one of the training side would be answered from memory. */
+async function leaksIn(rows: readonly TrainingRow[], pause: Pause): Promise<Set<string>> {
+  const sides = await grouped(rows, ({ side }) => side, pause);
+  const held = sides.get('validation') ?? [];
+  const near = await nearAny(await mapped(held, textOf, pause), textsOf(sides.get('train') ?? []), pause);
+  return new Set(held.filter((_, at) => near[at]).map(({ correction_id }) => correction_id));
 }
 
-function countsOf(rows: readonly TrainingRow[], left_out: readonly LeftOut[]): PreparedCounts {
-  const of = (keep: (row: TrainingRow) => boolean): number => rows.filter(keep).length;
-  return {
-    usable: of(({ kind }) => kind === 'correction'),
-    confirmations: of(({ kind }) => kind === 'confirmation'),
-    train: of(({ side }) => side === 'train'),
-    validation: of(({ side }) => side === 'validation'),
-    left_out: left_out.length,
+/** The rows that do not leak, counted. */
+async function withoutLeaks(
+  sided: readonly TrainingRow[],
+  left_out: LeftOut[],
+  pause: Pause,
+): Promise<Pick<Prepared, 'rows' | 'counts'>> {
+  const leaks = await leaksIn(sided, pause);
+  const counts = { usable: 0, confirmations: 0, train: 0, validation: 0, left_out: 0 };
+  const rows: TrainingRow[] = [];
+  const keep = (row: TrainingRow): void => {
+    rows.push(row);
+    counts[row.kind === 'correction' ? 'usable' : 'confirmations'] += 1;
+    counts[row.side] += 1;
   };
+  const drop = ({ correction_id }: TrainingRow): void =>
+    void left_out.push({ correction_id, reason: 'near_duplicate_across_sides' });
+  await mapped(sided, (row) => (leaks.has(row.correction_id) ? drop(row) : keep(row)), pause);
+  return { rows, counts: { ...counts, left_out: left_out.length } };
 }
 
 async function planned(
@@ -163,14 +170,13 @@ async function planned(
     left_out.push({ correction_id, reason: 'withdrawn' });
   const sides = await readSides(database.kysely);
   const fresh = [...(await decideSides(await groupsOf(candidates, pause), sides, { ...SPLIT, pause }))];
-  for (const [key, side] of [...fresh, ...(await fix(fresh))]) sides.set(key, side);
+  await mapped([...fresh, ...(await fix(fresh))], ([key, side]) => sides.set(key, side), pause);
   const sided = await mapped(
     candidates,
     (row): TrainingRow => ({ ...row, side: sides.get(row.group_key) as Side }),
     pause,
   );
-  const rows = await withoutLeaks(sided, left_out, pause);
-  return { rows, left_out, fresh, counts: countsOf(rows, left_out) };
+  return { ...(await withoutLeaks(sided, left_out, pause)), left_out, fresh };
 }
 
 /** The split that a run would make now; nothing is stored. */

@@ -1,7 +1,7 @@
 /** What answering takes while a training run goes on in the same service. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pairOf } from './pairs.js';
-import { reviewLines } from './review-lines.js';
+import { reviewLines } from './correction-lines.js';
 import { type BenchServer, judge, startServer } from './server.js';
 import { median, quantile, rounded } from './statistics.js';
 

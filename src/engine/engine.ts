@@ -11,6 +11,8 @@ export type { Work } from './queue.js';
 export interface ClassifyOptions {
   /** Digest of the adapter to answer with, which the engine must hold; null (the default) for the base model. */
   readonly adapter?: string | null;
+  /** Rows of several calls with the same mix may share a batch although their adapters differ. */
+  readonly mix?: string;
   /** In place of `adapter`: each row is judged by all of these in one batch; the answer has them row by row, in this order. */
   readonly adapters?: readonly (string | null)[];
   /** By row: who may judge it too, in the same batch. The answer has nothing of it and never waits for it. */

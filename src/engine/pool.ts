@@ -77,9 +77,9 @@ export class InferencePool implements Engine {
     for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw this.#nobody();
-    const { adapter = null, adapters = [adapter], riders = [], deadline } = options;
+    const { adapter = null, adapters = [adapter], riders = [], mix, deadline } = options;
     if (!adapters.every((one) => one === null || this.#isHeld(one))) throw unavailable('the adapter is not loaded');
-    const request = new Request(rows, { adapters, riders, deadline }, performance.now());
+    const request = new Request(rows, { adapters, riders, mix, deadline }, performance.now());
     this.#queue.push(request, this.#pace());
     this.#dispatch();
     return this.#whileWanted(request, options);

@@ -23,6 +23,8 @@ export interface Judged {
   readonly adapters: readonly (string | null)[];
   /** By row. */
   readonly riders?: readonly (Rider | undefined)[];
+  /** Lets rows share a batch with those of other adapters. */
+  readonly mix?: string | undefined;
   /** In the clock of performance.now(); none by default. */
   readonly deadline?: number | undefined;
 }
@@ -39,7 +41,7 @@ export class Request {
 
   constructor(
     rows: readonly Int32Array[],
-    { adapters, riders, deadline = Number.POSITIVE_INFINITY }: Judged,
+    { adapters, riders, mix, deadline = Number.POSITIVE_INFINITY }: Judged,
     since: number,
   ) {
     this.deadline = deadline;
@@ -49,7 +51,7 @@ export class Request {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const key = `adapters ${adapters.join()}`;
+    const key = mix === undefined ? `adapters ${adapters.join()}` : `mix ${mix} of ${adapters.length}`;
     this.entries = rows.map((ids, index) => ({
       request: this,
       index,

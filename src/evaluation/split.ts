@@ -160,7 +160,7 @@ export async function decideSides(
 ): Promise<Map<string, Side>> {
   const balance = new Balance(share);
   const counted = await numbered(groups, pause);
-  for (const group of counted) balance.count(group, decided.get(group.key) === 'validation');
+  await mapped(counted, (group) => balance.count(group, decided.get(group.key) === 'validation'), pause);
   const undecided = counted.filter(({ key }) => !decided.has(key));
   const fresh = await inOrder(undecided, seed, pause);
   const held = new Set<string>();
@@ -168,5 +168,5 @@ export async function decideSides(
     const moved = await improve(fresh, held, balance, pause);
     if (!moved && !(await improveByExchange(fresh, held, balance, pause))) break;
   }
-  return new Map(fresh.map(({ key }) => [key, held.has(key) ? 'validation' : 'train']));
+  return new Map(await mapped(fresh, ({ key }) => [key, held.has(key) ? 'validation' : 'train'] as const, pause));
 }

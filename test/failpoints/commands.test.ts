@@ -3,7 +3,7 @@ import { COMMANDS } from './commands.js';
 import { randomOf } from './kills.js';
 import { drawn, firsts, seedOf } from './points.js';
 
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 for (const { name, once, often, prepare, kill } of COMMANDS)
   t.test(`${name}: killed at each failpoint and given again, the command does all, once`, async (t) => {

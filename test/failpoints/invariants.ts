@@ -56,6 +56,10 @@ const NEVER: Readonly<Record<string, string>> = {
     select id from training_runs where state = 'succeeded' and
       (adapter_id is null or adapter_id not in (select id from adapters) or
        comparison_id is null or comparison_id not in (select id from shadow_comparisons where ended_at is not null))`,
+  'a run or a comparison failed of something else than three kills': `
+    select id, error from training_runs where state = 'failed' and error not like '%; given up after 3 attempts'
+    union all
+    select id, error from shadow_comparisons where state = 'failed' and error not like 'the service ended 3 times %'`,
   'a comparison has not one act of its end': `
     select id from shadow_comparisons as one where (ended_at is not null) <> (
       select count(*) from audit_log where act = 'comparison.end' and subject_id = one.id) or

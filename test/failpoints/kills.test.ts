@@ -3,7 +3,7 @@ import { killUnderLoad, randomOf } from './kills.js';
 import { seedOf } from './points.js';
 
 const KILLS = 20;
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 
 t.test(
   'killed 20 times under reviews, judgements and promotions: all that was acknowledged is there, once',

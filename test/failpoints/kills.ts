@@ -8,7 +8,7 @@ import { Died } from './service.js';
 /** Uniform in [0, 1). */
 export type Random = () => number;
 
-const LONGEST_MS = 1000;
+const LONGEST_MS = 700;
 
 /** Marsaglia's xorshift32: the same kills for the same seed, as far as the machine allows. */
 export function randomOf(seed: number): Random {

@@ -52,6 +52,7 @@ export async function live(home: Home, work: Work, target: Target | null = null)
   const service = startService(home.dataDir, life, { ...home.env, ...armed });
   const faults: string[] = [];
   let ready_ms: number | null = null;
+  let died = false;
   try {
     const url = await ready(service);
     ready_ms = performance.now() - started;
@@ -62,22 +63,24 @@ export async function live(home: Home, work: Work, target: Target | null = null)
     faults.push(...(await faultsOf(home.dataDir, home.ledger, await activeOf(client))));
     await work(client, service);
   } catch (error) {
-    if (!(error instanceof Died)) faults.push(String(error));
+    died = error instanceof Died;
+    if (!died) faults.push(String(error));
   }
-  faults.push(...(await endOf(service, existsSync(mark))));
+  faults.push(...(await endOf(service, died)));
   return { fired: existsSync(mark), ready_ms, faults };
 }
 
 const PATIENCE_MS = 5000;
 
-/** A life that was not killed is closed as an operator would. */
-async function endOf(service: RunningService, fired: boolean): Promise<string[]> {
+/** One that does not answer any more is dead by then; one that was not killed is closed as an operator would. */
+async function endOf(service: RunningService, died: boolean): Promise<string[]> {
   const { child, ended, said } = service;
-  const killed = await Promise.race([ended, sleep(fired ? PATIENCE_MS : 100, 'alive')]);
-  if (killed === 'alive') child.kill('SIGTERM');
+  const alive = (await Promise.race([ended, sleep(died ? PATIENCE_MS : 100, 'alive')])) === 'alive';
+  if (alive) child.kill('SIGTERM');
   const how = await ended;
   const orphans = await orphansOf(service);
   return [
+    ...(died && alive ? ['it did not answer, and had not died'] : []),
     ...(how === 0 || how === 'SIGKILL' ? [] : [`it ended with ${how}: ${said()}`]),
     ...(how === 'SIGKILL' || child.killed ? [] : [`it ended by itself: ${said()}`]),
     ...(orphans.length > 0 ? [`it left the processes ${orphans.join(', ')}`] : []),

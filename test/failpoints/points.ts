@@ -3,7 +3,7 @@ import type { Random } from './kills.js';
 import type { Target } from './lives.js';
 import type { Failpoint } from '../../src/failpoints.js';
 
-const MOST = 6;
+const MOST = 4;
 
 /** The seed of this run: FAILPOINT_SEED, or another one each time. It is printed, so that a run can be made again. */
 export const seedOf = (env: NodeJS.ProcessEnv): number => Number(env['FAILPOINT_SEED'] ?? Date.now() % 1_000_000);

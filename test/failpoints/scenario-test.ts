@@ -12,7 +12,7 @@ export function testScenario(wanted: string): void {
   const scenario = SCENARIOS.find(({ name }) => name === wanted);
   if (scenario === undefined) throw new Error(`there is no scenario ${wanted}`);
   const { once, often } = scenario;
-  t.setTimeout(600_000);
+  t.setTimeout(1_200_000);
   t.test(`${wanted}: killed at each failpoint, nothing that was acknowledged is lost or there twice`, async (t) => {
     const seed = seedOf(process.env);
     t.comment(`FAILPOINT_SEED=${seed}`);

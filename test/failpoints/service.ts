@@ -20,7 +20,7 @@ const SETTINGS = {
   ERRATA_BATCH_TOKENS: '4096',
 } as const;
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 /** The service is gone: no answer comes any more. */
 export class Died extends Error {
@@ -81,6 +81,6 @@ function read(file: string): string {
 /** Those that are still there after a while; none by rights. */
 export async function orphansOf({ life }: RunningService): Promise<number[]> {
   for (const start = performance.now(); processesOf(life).length > 0; await sleep(20))
-    if (performance.now() - start > PATIENCE_MS / 4) break;
+    if (performance.now() - start > PATIENCE_MS / 8) break;
   return processesOf(life);
 }

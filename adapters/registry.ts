@@ -2,7 +2,10 @@
 import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
 import { type AdapterRow, findAdapter, type InsertedAdapter, type NewAdapter } from '../src/db/adapters.js';
 import type { Database } from '../src/db/database.js';
+import type { Fence } from '../src/db/training-run-acts.js';
 import { Problem } from '../src/errors.js';
+import { failpoint } from '../src/failpoints.js';
+import { isFull } from '../src/files.js';
 import type { Actor } from '../src/roles.js';
 import { type Adapter, AdapterError, type AdapterFiles, parseAdapter } from './format.js';
 import { loadStored, sha256, storeAdapter } from './store.js';
@@ -28,6 +31,8 @@ export interface RegistryParts {
 export interface NewAdapterFiles extends AdapterFiles {
   readonly origin: 'trained' | 'imported';
   readonly run_id: string | null;
+  /** The attempt of that run: refused when there is a later one. */
+  readonly fence?: Fence;
   /** Who brings it; the service itself by default. */
   readonly by?: Actor;
 }
@@ -36,7 +41,7 @@ export interface NewAdapterFiles extends AdapterFiles {
  * Stores the files and gives them the next version; the same adapter again is the row that is there. When this resolves,
  * files and row are on disk, the files first.
  * @throws AdapterError naming what does not fit the base model
- * @throws Problem 'storage-failed'
+ * @throws Problem 'storage-full', 'storage-failed'; 'stale-precondition' when there is a later attempt of the run
  */
 export async function registerAdapter(parts: RegistryParts, files: NewAdapterFiles): Promise<AdapterRow> {
   return (await addAdapter(parts, files)).adapter;
@@ -50,10 +55,13 @@ export async function addAdapter(parts: RegistryParts, files: NewAdapterFiles): 
     known ? sameFiles(known, shas(found)) : isAdapter(found, adapter.digest, parts.base);
   if (known && !sameFiles(known, shas(files))) return { adapter: known, created: false };
   const stored = await storeAdapter(parts.dataDir, adapter.digest, files, keep).catch((cause: unknown) => {
-    throw new Problem('storage-failed', 'the adapter could not be stored', { cause });
+    throw new Problem(isFull(cause) ? 'storage-full' : 'storage-failed', 'the adapter could not be stored', { cause });
   });
+  failpoint('adapter.stored');
   if (known) return { adapter: known, created: false };
-  return parts.database.run('insertAdapter', newRow(parts, { ...files, ...stored }, adapter));
+  const inserted = await parts.database.run('insertAdapter', newRow(parts, { ...files, ...stored }, adapter));
+  failpoint('adapter.committed');
+  return inserted;
 }
 
 const shas = ({ config, weights }: AdapterFiles) => ({
@@ -85,6 +93,7 @@ function newRow({ base, newId, now }: RegistryParts, files: NewAdapterFiles, ada
     base_model: base.name,
     origin: files.origin,
     run_id: files.run_id,
+    fence: files.fence,
     by: files.by,
     r,
     lora_alpha,

@@ -7,6 +7,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { DebertaConfig } from '../src/checkpoint/checkpoint.js';
+import { failpoint } from '../src/failpoints.js';
 import { flush, moveDurably } from '../src/files.js';
 import { type Adapter, AdapterError, type AdapterFiles, parseAdapter } from './format.js';
 
@@ -56,8 +57,10 @@ export async function storeAdapter(
   try {
     await mkdir(incoming, { recursive: true });
     await flush(dataDir);
+    failpoint('adapter.incoming.made');
     for (const [name, bytes] of contents(files)) await writeFlushed(path.join(incoming, name), bytes);
     await flush(incoming);
+    failpoint('adapter.incoming.flushed');
     if (await movedIn(incoming, directory)) return files;
     return (await kept(directory, keep)) ?? (await replaced(incoming, directory, files));
   } finally {
@@ -76,7 +79,9 @@ async function writeFlushed(file: string, bytes: Uint8Array): Promise<void> {
   const handle = await open(file, 'wx');
   try {
     await handle.writeFile(bytes);
+    failpoint('adapter.file.written');
     await handle.sync();
+    failpoint('adapter.file.flushed');
   } finally {
     await handle.close();
   }
@@ -86,6 +91,7 @@ async function writeFlushed(file: string, bytes: Uint8Array): Promise<void> {
 async function movedIn(incoming: string, directory: string): Promise<boolean> {
   try {
     await moveDurably(incoming, directory);
+    failpoint('adapter.incoming.moved');
     return true;
   } catch (error) {
     if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
@@ -94,8 +100,12 @@ async function movedIn(incoming: string, directory: string): Promise<boolean> {
 }
 
 async function replaced(incoming: string, directory: string, files: AdapterFiles): Promise<AdapterFiles> {
-  for (const name of FILE_NAMES) await rename(path.join(incoming, name), path.join(directory, name));
+  for (const name of FILE_NAMES) {
+    await rename(path.join(incoming, name), path.join(directory, name));
+    failpoint('adapter.file.replaced');
+  }
   await flush(directory);
+  failpoint('adapter.replaced');
   return files;
 }
 

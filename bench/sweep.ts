@@ -137,6 +137,8 @@ async function learn(bench: Bench, { replay, ...given }: Combination, seed: numb
   return outcome;
 }
 
+const SILENT_AFTER_MS = 300_000;
+
 /** Rows to learn from: `confirmations` as a run does, `once` without repeating any. */
 function withReplayed(replay: string, corrections: readonly Example[], confirmations: readonly Example[]): Example[] {
   if (replay === 'none') return [...corrections];
@@ -147,8 +149,9 @@ function withReplayed(replay: string, corrections: readonly Example[], confirmat
 
 async function trained(checkpoint: Checkpoint, setup: Job['setup'], rows: TrainingRows): Promise<AdapterTensors> {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'errata-sweep-'));
-  const job = { digest: 'sweep', checkpoint, setup, rows, directory, children: os.availableParallelism() };
-  const outcome = await startTraining(job, () => undefined).outcome;
+  const job = { digest: 'sweep', checkpoint, setup, rows, directory, states: [], children: os.availableParallelism() };
+  const listener = { onProgress: () => undefined, silentAfterMs: SILENT_AFTER_MS };
+  const outcome = await startTraining(job, listener).outcome;
   rmSync(directory, { recursive: true });
   if (outcome.kind !== 'trained') throw new Error(outcome.reason);
   return outcome.adapter;

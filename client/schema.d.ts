@@ -675,15 +675,18 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -726,15 +729,18 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -765,15 +771,18 @@ export interface components {
              *     - `/problems#unsupported-media-type` (415): This content type is not read here
              *     - `/problems#unprocessable` (422): The request is understood but cannot be done
              *     - `/problems#queue-full` (429): More work is waiting than can be done in time
+             *     - `/problems#rate-limited` (429): More was asked than may be asked in a minute
              *     - `/problems#internal` (500): Something went wrong here
              *     - `/problems#not-configured` (501): This service is not configured for that
              *     - `/problems#upstream-failed` (502): The server behind this path did not answer as it should
              *     - `/problems#unavailable` (503): The service cannot answer at the moment
+             *     - `/problems#deadline` (503): The deadline of the request passed before its answer was there
              *     - `/problems#not-ready` (503): The service takes no work now
              *     - `/problems#storage-failed` (503): The storage failed
+             *     - `/problems#storage-full` (503): The disk has no space left for this
              * @enum {string}
              */
-            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#not-ready" | "/problems#storage-failed";
+            type: "/problems#invalid-request" | "/problems#unauthorized" | "/problems#forbidden" | "/problems#not-found" | "/problems#method-not-allowed" | "/problems#conflict" | "/problems#stale-precondition" | "/problems#too-large" | "/problems#unsupported-media-type" | "/problems#unprocessable" | "/problems#queue-full" | "/problems#rate-limited" | "/problems#internal" | "/problems#not-configured" | "/problems#upstream-failed" | "/problems#unavailable" | "/problems#deadline" | "/problems#not-ready" | "/problems#storage-failed" | "/problems#storage-full";
             title: string;
             status: number;
             /** @description What is wrong with this request; a fault of the service says nothing of its inside. */
@@ -1680,7 +1689,7 @@ export interface components {
             /** @description Why it failed. */
             error: string | null;
             seed: number;
-            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            /** @description How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress. */
             attempt: number;
             /**
              * Format: date-time
@@ -1758,7 +1767,7 @@ export interface components {
             /** @description Why it failed. */
             error: string | null;
             seed: number;
-            /** @description How often it was begun: a run is resumed after a crash, and fails after the third. */
+            /** @description How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress. */
             attempt: number;
             /**
              * Format: date-time
@@ -2240,7 +2249,10 @@ export interface operations {
     judge: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Milliseconds after which the answer is worth nothing any more, from when the head of the request is read. It covers reading, encoding, waiting, judging and recording. What could not be done by then as things stand is refused at once (429); what turns out late is not computed, and answered 503 (`/problems#deadline`). */
+                "x-errata-deadline-ms"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2313,7 +2325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2331,7 +2343,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NliProblem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2410,6 +2422,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2419,7 +2440,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2487,6 +2508,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2496,7 +2526,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2576,6 +2606,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2691,7 +2730,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2709,7 +2748,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2770,6 +2809,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2872,6 +2920,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -2881,7 +2938,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2921,6 +2978,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2998,7 +3064,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -3016,7 +3082,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3068,6 +3134,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3162,6 +3237,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3171,7 +3255,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3224,6 +3308,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3327,6 +3420,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3336,7 +3438,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3376,6 +3478,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3436,6 +3547,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3504,6 +3624,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3584,6 +3713,15 @@ export interface operations {
             };
             /** @description The present state does not allow this */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3702,6 +3840,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3711,7 +3858,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3810,6 +3957,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3819,7 +3975,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3872,6 +4028,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3966,6 +4131,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -3975,7 +4149,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4036,6 +4210,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4114,6 +4297,15 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4216,6 +4408,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4225,7 +4426,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4278,6 +4479,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4372,7 +4582,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description More work is waiting than can be done in time */
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -4390,7 +4600,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4459,6 +4669,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4506,6 +4725,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4515,7 +4743,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4611,6 +4839,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4620,7 +4857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4680,6 +4917,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4689,7 +4935,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4746,6 +4992,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4839,6 +5094,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -4848,7 +5112,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4888,6 +5152,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4935,6 +5208,15 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5004,6 +5286,15 @@ export interface operations {
             };
             /** @description This content type is not read here */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5103,6 +5394,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Something went wrong here */
             500: {
                 headers: {
@@ -5112,7 +5412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5208,7 +5508,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The service cannot answer at the moment; The service takes no work now; The storage failed */
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -10,7 +10,7 @@ export const metrics: FastifyPluginAsyncTypebox<MetricsOptions> = async (app, op
   app.get(
     '/metrics',
     {
-      config: { roles: ['operator'] },
+      config: { roles: ['operator'], rateLimit: false },
       schema: {
         operationId: 'getMetrics',
         summary: 'Counters and durations in the text format of Prometheus',

@@ -1,40 +1,48 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { DeadlineHeaders } from '../schemas/deadline.js';
 import { NliRequest, NliResponse } from '../schemas/nli.js';
 import { NliProblem, problems } from '../schemas/problems.js';
 import { Ref } from '../schemas/common.js';
-import type { Judge, Judgement, JudgePair } from '../src/judge.js';
+import type { Admission, Judge, Judgement, JudgePair } from '../src/judge.js';
 import type { Metrics } from '../src/metrics.js';
 import { clientSignal } from './wire/client.js';
+import { readDeadlines } from './wire/deadline.js';
 import { answerProblem } from './wire/failure.js';
 
 export interface NliOptions {
-  readonly judge: Judge;
+  readonly judge: Judge & Admission;
   readonly metrics: Pick<Metrics, 'countPairs'>;
 }
 
 export const nli: FastifyPluginAsyncTypebox<NliOptions> = async (app, { judge, metrics }) => {
+  readDeadlines(app);
   app.post(
     '/nli',
     {
-      config: { roles: ['upstream'] },
+      config: { roles: ['upstream'], units: ({ pairs }: NliRequest) => pairs.length },
       schema: {
         operationId: 'judge',
         summary: 'Judge pairs of premise and hypothesis',
         tags: ['judging'],
+        headers: DeadlineHeaders,
         body: Ref(NliRequest),
         response: {
           200: Ref(NliResponse, 'Every pair, judged or with its own error.'),
           ...problems(NliProblem, 400, 413, 415, 422, 429, 500, 503),
         },
       },
+      // Before the body is read and parsed: what is refused has to be cheap.
+      onRequest: async ({ headers, deadline }) =>
+        judge.refuseHopeless(Number(headers['content-length'] ?? 0), deadline),
       errorHandler: answerProblem(({ detail }) => ({ ok: false, error: detail, results: [] })),
     },
-    async ({ body, principal }, reply): Promise<NliResponse> => {
+    async ({ body, principal, deadline }, reply): Promise<NliResponse> => {
       const answer = await judge.judge({
         pairs: body.pairs.map(toPair),
         adapter: body.adapter ?? 'active',
         key_id: principal.key_id,
         signal: clientSignal(reply),
+        deadline,
       });
       countLabels(metrics, answer.results);
       return { ok: true, error: null, ...answer };

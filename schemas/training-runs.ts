@@ -116,7 +116,8 @@ const run = {
   error: Nullable(Type.String({ description: 'Why it failed.' })),
   seed: Type.Integer(),
   attempt: Type.Integer({
-    description: 'How often it was begun: a run is resumed after a crash, and fails after the third.',
+    description:
+      'How often it was begun: a run is resumed after a crash, and fails when three attempts in a row died without an epoch of progress.',
   }),
   created_at: time('When it was asked for.'),
   started_at: Nullable(time('When it first left the queue.')),

@@ -10,6 +10,8 @@ import { trackExchanges } from '../routes/wire/exchanges.js';
 import { answerClientError, answerProblem } from '../routes/wire/failure.js';
 import { answerHalfClosed } from '../routes/wire/half-close.js';
 import { secureHeaders } from '../routes/wire/headers.js';
+import { limitRates } from '../routes/wire/rate-limit.js';
+import { endStalled } from '../routes/wire/stalled.js';
 import { components } from '../schemas/index.js';
 import type { Access } from './access.js';
 import { Problem } from './errors.js';
@@ -27,10 +29,14 @@ export interface AppOptions {
   readonly logger?: Exclude<FastifyServerOptions['logger'], undefined>;
   /** How long a client may take to send a request. */
   readonly requestTimeoutMs?: number;
+  /** How long a client may take to read a piece of an answer: all of it, unless it is a stream. */
+  readonly stallMs?: number;
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs?: number;
   /** How long, while the app closes, a client may take to finish a request it has begun to send. */
   readonly closeGraceMs?: number;
+  /** What a key, or an address while there is none, may ask in a minute; without, as much as it likes. */
+  readonly unitsPerMinute?: number | null;
 }
 
 /** Builds the app; the caller listens and closes. `close` waits for the answers that are under way. */
@@ -45,15 +51,20 @@ export async function buildApp(dependencies: Dependencies, options: AppOptions =
   for (const component of components) app.addSchema(component);
   const waiting = observe(app, dependencies.metrics);
   const closing = closeGently(app, waiting, options.closeGraceMs ?? 5_000);
+  endStalled(app, options.stallMs ?? STALL_MS);
   answerHalfClosed(app);
   await secureHeaders(app);
   guardRoutes(app, dependencies.access);
+  const { unitsPerMinute = null } = options;
+  if (unitsPerMinute !== null) await limitRates(app, { unitsPerMinute, now: Date.now });
   await app.register(swagger, { openapi: openApiInfo, refResolver: { buildLocalReference: componentName } });
   await app.register(routes, { ...dependencies, closing });
   return app;
 }
 
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Both, with the second in which connections are looked at, are below the 20 s that a slow client may hold one. */
+const REQUEST_TIMEOUT_MS = 15_000;
+const STALL_MS = 15_000;
 
 function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliveTimeoutMs = 72_000 }: AppOptions) {
   return {

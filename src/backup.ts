@@ -8,6 +8,7 @@ import { FILE_NAMES, readAdapterFiles } from '../adapters/store.js';
 import type { Config } from './config.js';
 import { type CopiedAdapter, copyDatabase, type DatabaseContent, inspectDatabase } from './db/backup.js';
 import { databaseFile } from './db/database.js';
+import { failpoint } from './failpoints.js';
 import { flush, moveDurably, sha256File, writeDurably } from './files.js';
 import { packageVersion } from './package.js';
 
@@ -45,8 +46,10 @@ export async function backup(storage: Storage, to: string, now: number): Promise
   const beside = `${to}.${process.pid}.tmp`;
   try {
     await mkdir(beside, { recursive: true });
+    failpoint('backup.directory.made');
     const manifest = await fill(beside, storage, now);
     await writeDurably(path.join(beside, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+    failpoint('backup.manifest.written');
     await moveDurably(beside, to);
     return manifest;
   } catch (error) {
@@ -64,6 +67,7 @@ export const exists = (file: string): Promise<boolean> =>
 async function fill(directory: string, { databaseUrl, dataDir }: Storage, now: number): Promise<BackupManifest> {
   const database = path.join(directory, DATABASE);
   copyDatabase(databaseFile(databaseUrl), database);
+  failpoint('backup.database.copied');
   await flush(database);
   const { adapters, ...content } = inspectDatabase(database);
   const files = [await describe(directory, DATABASE)];
@@ -97,6 +101,7 @@ async function copyAdapter(
   const bytes = [found.config, found.weights];
   for (const [i, name] of FILE_NAMES.entries()) await writeDurably(path.join(folder, name), bytes[i] as Uint8Array);
   await flush(path.dirname(folder));
+  failpoint('backup.adapter.copied');
   return Promise.all(FILE_NAMES.map((name) => describe(directory, `adapters/${adapter.digest}/${name}`)));
 }
 

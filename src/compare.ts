@@ -10,7 +10,9 @@ import {
   newestComparison,
 } from './db/comparisons.js';
 import type { Database } from './db/database.js';
+import type { Fence } from './db/training-run-acts.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import type { AdapterRef } from './judge.js';
 import { type Actor, SERVICE } from './roles.js';
 
@@ -31,7 +33,8 @@ export interface StartRequest {
   /** `base`, `active`, a version or an id. */
   readonly old: string;
   readonly new: string;
-  readonly run_id?: string;
+  /** The attempt of the training run that asks: refused when there is a later one. */
+  readonly fence?: Fence;
   /** Who asks; the service itself by default. */
   readonly by?: Actor;
 }
@@ -96,7 +99,11 @@ export function createComparisons(parts: ComparisonParts): Comparisons {
   };
   return {
     get,
-    wait: (id) => line.until(async () => ended(await get(id))),
+    wait(id) {
+      // What another process began and left may be waited for: it is done here then.
+      line.wake();
+      return line.until(async () => ended(await get(id)));
+    },
     async start(request) {
       const item = await queue(parts, request);
       line.wake();
@@ -125,9 +132,11 @@ async function queue(parts: ComparisonParts, request: StartRequest): Promise<Com
     new: await resolved(parts, request.new, '/adapter'),
   };
   const id = parts.newId();
-  const run_id = request.run_id ?? null;
+  const { fence, by = SERVICE } = request;
+  const run_id = fence?.id ?? null;
   const comparison = { id, base_digest: parts.base.digest, ...columnsOf(compared), run_id, created_at: iso(parts) };
-  await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING, by: request.by ?? SERVICE });
+  await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING, by, fence });
+  failpoint('comparison.opened');
   return itemOf({ ...comparison, ...UNJUDGED });
 }
 
@@ -143,8 +152,11 @@ async function compareNext(parts: ComparisonParts, signal: AbortSignal): Promise
   try {
     const next = await parts.database.run('beginComparison', { at: iso(parts), most_attempts: MOST_ATTEMPTS });
     if (next === null) return false;
+    failpoint('comparison.claimed');
     const end = await endOf(parts, next, signal);
+    failpoint('comparison.judged');
     if (end !== null) await parts.database.run('endComparison', { ...end, id: next.id, ended_at: iso(parts) });
+    failpoint('comparison.ended');
     return true;
   } catch (error) {
     parts.failed?.(error, null);

@@ -15,6 +15,7 @@ import {
   type Reader,
   Unexpected,
 } from './config-values.js';
+import { LIMITS } from './limits.js';
 import { nearest } from './nearest.js';
 import { packageRoot } from './package.js';
 
@@ -155,15 +156,23 @@ export const SETTINGS = {
     name: 'ERRATA_QUEUE_PAIRS',
     read: integer(1, 10_000_000),
     fallback: '4096',
-    help: 'pairs that may wait; over it requests are answered 429',
+    help: 'pairs that may wait for a child, those that are being encoded included; over it requests are answered 429',
     example: '1024',
   },
   queueTokens: {
     name: 'ERRATA_QUEUE_TOKENS',
     read: integer(64, 1_000_000_000),
     fallback: '262144',
-    help: 'padded tokens that may wait; over it requests are answered 429',
+    help: 'padded tokens of these: the tokens of each pair and 15 %, the most that batching adds to them (before a pair is encoded, an estimate by its characters); over it requests are answered 429',
     example: '65536',
+  },
+  rateLimit: {
+    name: 'ERRATA_RATE_LIMIT',
+    read: orNone(integer(LIMITS.pairs_per_request, 1_000_000_000)),
+    fallback: '',
+    told: 'none',
+    help: 'units that an API key (while there is none: an address) may ask in a minute: one for each pair of POST /nli, one for any other request; over it 429; what is open to all and /metrics are exempt',
+    example: '6000',
   },
   batchTokens: {
     name: 'ERRATA_BATCH_TOKENS',

@@ -8,6 +8,7 @@ import type { Draft, Original } from './db/correction-draft.js';
 import type { Outcome } from './db/correction-ledger.js';
 import type { StoreResult } from './db/store-corrections.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import type { Judge, JudgeAnswer, Judgement } from './judge.js';
 import { LIMITS } from './limits.js';
 import type { Actor, Sender } from './roles.js';
@@ -69,6 +70,7 @@ export function createCorrections(parts: CorrectionsParts): Corrections {
         idempotency === undefined ? null : { ...idempotency, route: ROUTE, key_id: key_id ?? '', at: timeOf(parts) };
       const results = await once(parts, inFlight, request, async () => {
         const stored = await store(parts, items, { sender, request, rows: true, signal });
+        failpoint('corrections.committed');
         tell(stored);
         return stored;
       });
@@ -80,7 +82,9 @@ export function createCorrections(parts: CorrectionsParts): Corrections {
       return results;
     },
     async withdraw(id, by) {
-      return await parts.database.run('withdrawCorrection', { id, at: timeOf(parts), by });
+      const withdrawn = await parts.database.run('withdrawCorrection', { id, at: timeOf(parts), by });
+      failpoint('withdrawal.committed');
+      return withdrawn;
     },
     onStored(callback) {
       callbacks.push(callback);

@@ -3,6 +3,7 @@ import type { Database } from './db/database.js';
 import type { ErasureTarget, TaughtRun } from './db/erasures.js';
 import { normaliseText, pairKey } from './db/pair-key.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import type { Actor } from './roles.js';
 
 /** One of: a page, a pair by its texts, a pair by a judgement or a correction of it. */
@@ -61,9 +62,12 @@ export async function erase(parts: EraseParts, request: ErasureRequest): Promise
   const subject = target.kind === 'page' ? target.page_id : target.pair_sha256;
   const begun = { id: newId(), kind: target.kind, subject, reason, by, started_at: at() };
   const { id } = await database.run('beginErasure', begun);
-  while (await database.run('eraseSome', { erasure_id: id, limit: ROWS_PER_UNIT, target }));
+  while (await database.run('eraseSome', { erasure_id: id, limit: ROWS_PER_UNIT, target }))
+    failpoint('erasure.part.committed');
   await database.rewrite();
+  failpoint('erasure.rewritten');
   const { row, correction_ids, runs } = await database.run('endErasure', { id, at: at() });
+  failpoint('erasure.committed');
   const { kind, predictions, texts, answers, flips, started_at, ended_at } = row;
   const removed = { predictions, corrections: correction_ids.length, texts, answers, flips };
   return { id, kind, removed, correction_ids, trained_on: runs, started_at, ended_at };

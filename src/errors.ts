@@ -12,18 +12,21 @@ export const PROBLEMS = {
   'unsupported-media-type': { status: 415, title: 'This content type is not read here' },
   unprocessable: { status: 422, title: 'The request is understood but cannot be done' },
   'queue-full': { status: 429, title: 'More work is waiting than can be done in time' },
+  'rate-limited': { status: 429, title: 'More was asked than may be asked in a minute' },
   internal: { status: 500, title: 'Something went wrong here' },
   'not-configured': { status: 501, title: 'This service is not configured for that' },
   'upstream-failed': { status: 502, title: 'The server behind this path did not answer as it should' },
   unavailable: { status: 503, title: 'The service cannot answer at the moment' },
+  deadline: { status: 503, title: 'The deadline of the request passed before its answer was there' },
   'not-ready': { status: 503, title: 'The service takes no work now' },
   'storage-failed': { status: 503, title: 'The storage failed' },
+  'storage-full': { status: 503, title: 'The disk has no space left for this' },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
 /** States that somebody asked about or chose: told as they are, and no fault to be logged. */
-const EXPECTED: ReadonlySet<ProblemCode> = new Set(['not-configured', 'not-ready']);
+const EXPECTED: ReadonlySet<ProblemCode> = new Set(['not-configured', 'not-ready', 'deadline']);
 
 /** One fault inside a request: `pointer` is a JSON pointer into the body, or the name of a query or path parameter. */
 export interface FieldError {
@@ -61,3 +64,6 @@ export class Problem extends Error {
     return PROBLEMS[this.code].status;
   }
 }
+
+/** The answer is worth nothing any more. */
+export const overdue = (): Problem => new Problem('deadline', 'the deadline passed', { retryAfter: 1 });

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { failpoint } from './failpoints.js';
 
 /** Flushes a file's content, or a directory's list of names, to the disk. */
 export async function flush(fileOrDirectory: string): Promise<void> {
@@ -18,14 +19,18 @@ export async function flush(fileOrDirectory: string): Promise<void> {
 /** Moves `from` to `to` on the same file system; when this returns the move is on the disk. */
 export async function moveDurably(from: string, to: string): Promise<void> {
   await rename(from, to);
+  failpoint('file.renamed');
   await flush(path.dirname(to));
+  failpoint('file.directory.flushed');
 }
 
 async function writeFlushed(file: string, content: string | Uint8Array): Promise<void> {
   const handle = await open(file, 'w');
   try {
     await handle.writeFile(content);
+    failpoint('file.written');
     await handle.sync();
+    failpoint('file.flushed');
   } finally {
     await handle.close();
   }
@@ -45,6 +50,11 @@ export async function writeDurably(file: string, content: string | Uint8Array): 
     throw error;
   }
 }
+
+const FULL: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT']);
+
+/** Whether the file system refused because it has no room left, for all or for this user. */
+export const isFull = (error: unknown): boolean => FULL.has((error as NodeJS.ErrnoException | null)?.code);
 
 /** SHA-256 of a file in hex, read as a stream. */
 export async function sha256File(file: string): Promise<string> {

@@ -1,5 +1,6 @@
 /** The use case behind POST /corrections/import: many corrections, a bounded number at a time. */
 import type { Corrections, Item, ItemError, Stored } from './correct.js';
+import { failpoint } from './failpoints.js';
 import { readLines } from './json-lines.js';
 import type { Sender } from './roles.js';
 
@@ -76,6 +77,7 @@ export async function importLines(
       lines.map(({ item }) => item),
       sender,
     );
+    failpoint('import.batch.committed');
     for (const [at, { line }] of lines.entries()) tally.add(line, results[at] as Stored);
   };
   for await (const { number, value, fault } of readLines(body)) {
@@ -83,5 +85,6 @@ export async function importLines(
     if (waiting.length === ROWS_PER_COMMIT) await flush();
   }
   if (waiting.length > 0) await flush();
+  failpoint('import.committed');
   return tally.report();
 }

@@ -1,15 +1,25 @@
 /**
- * What `work` gives, or the error of `late` when it takes longer than `ms`; then the work goes on, and whatever becomes of
- * it is heard by nobody.
+ * What `work` gives, or the error of `late` when it takes longer than `ms`. The signal that it is given is aborted then, or
+ * with `signal`; whatever becomes of work that does not heed it is heard by nobody.
  */
-export async function inTime<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const overdue = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(late()), ms);
+export async function inTime<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  ms: number,
+  late: () => Error,
+  signal?: AbortSignal,
+): Promise<T> {
+  const end = new AbortController();
+  const leave = (): void => end.abort(signal?.reason);
+  const ended = new Promise<never>((_resolve, reject) => {
+    end.signal.addEventListener('abort', () => reject(end.signal.reason as Error), { once: true });
   });
+  const timer = setTimeout(() => end.abort(late()), ms);
+  signal?.addEventListener('abort', leave, { once: true });
+  if (signal?.aborted === true) leave();
   try {
-    return await Promise.race([work, overdue]);
+    return await Promise.race([work(end.signal), ended]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', leave);
   }
 }

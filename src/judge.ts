@@ -1,13 +1,15 @@
 /** The use case behind POST /nli: pairs → text → engine → labels → record → answers. */
 import type { AdapterRef } from './db/prediction-rows.js';
 import type { NewPrediction } from './db/record.js';
+import { overdue, Problem } from './errors.js';
 import type { Rider } from './engine/engine.js';
-import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import { inTime } from './in-time.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import { LABELS } from './labels.js';
 import { LIMITS } from './limits.js';
 import type { Encoded, Encoding, Text } from './text/text.js';
+import { TokenEstimate } from './token-estimate.js';
 
 export type { AdapterRef, NewPrediction };
 
@@ -42,6 +44,13 @@ export interface JudgeRequest {
   /** The API key that asks; null while the service is open. */
   readonly key_id?: string | null;
   readonly signal?: AbortSignal;
+  /** In the clock of `monotonic`; by default what JudgeParts says, from now. */
+  readonly deadline?: number;
+}
+
+export interface Admission {
+  /** Throws Problem 'queue-full' when a request with a body of so many bytes could not be done in time as things stand. */
+  refuseHopeless(bytes: number, deadline: number): void;
 }
 
 export interface Judge {
@@ -63,10 +72,18 @@ export interface Recorder {
   failed(error: unknown, rows: number): void;
 }
 
-/** What is asked of the engine. Rejects with Problem 'queue-full' or 'unavailable'. */
+/** What is asked of the engine. Rejects with Problem 'queue-full', 'deadline' or 'unavailable'. */
 export interface Classifier {
+  /** Keeps room for rows that are not encoded yet, until the function it gives is called; throws Problem 'queue-full'. */
+  reserve(work: Work): () => void;
   /** Logits of each row, [labels], in their order; null where they are not finite. */
   classify(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
+}
+
+export interface Work {
+  readonly pairs: number;
+  readonly tokens: number;
+  readonly deadline: number;
 }
 
 export interface ClassifyWith {
@@ -114,43 +131,99 @@ export interface JudgeParts {
   /** How long a request may take before it is answered 503. */
   readonly deadlineMs: number;
   readonly maxPairs?: number;
+  /** The longest encoded pair: what is over it is cut. */
+  readonly maxTokens: number;
   readonly shadow?: Shadow;
 }
 
-export function createJudge(parts: JudgeParts): Judge {
-  return { judge: (request) => judge(parts, request) };
+/** A body is read, and then weighed exactly, rather than refused for more tokens than this by its size alone. */
+const GUESSED_TOKENS = 4096;
+
+export function createJudge(parts: JudgeParts): Judge & Admission {
+  const estimate = new TokenEstimate();
+  return {
+    judge: (request) => judge(parts, estimate, request),
+    refuseHopeless(bytes, deadline) {
+      const tokens = Math.min(estimate.of(bytes), GUESSED_TOKENS);
+      parts.engine.reserve({ pairs: 1, tokens, deadline })();
+    },
+  };
 }
 
-async function judge(parts: JudgeParts, request: JudgeRequest): Promise<JudgeAnswer> {
+/** When a request came, and when its answer is worth nothing any more; in the clock of `monotonic`. */
+interface Time {
+  readonly start: number;
+  readonly deadline: number;
+}
+
+async function judge(parts: JudgeParts, estimate: TokenEstimate, request: JudgeRequest): Promise<JudgeAnswer> {
   const start = parts.clock.monotonic();
+  const time: Time = { start, deadline: request.deadline ?? start + parts.deadlineMs };
   refuseTooMany(request.pairs.length, parts.maxPairs ?? LIMITS.pairs_per_request);
-  const adapter = await resolveAdapter(parts, request.adapter);
+  const { adapter, encoded } = await prepare(parts, estimate, request, time);
   const answer = { model: parts.model.name, adapter };
-  if (request.pairs.length === 0) return { ...answer, results: [] };
-  const encoded = await encode(parts, request, start);
   const encodings = encoded.filter((one): one is Encoding => 'ids' in one);
   const shadowed = request.adapter === 'active' ? parts.shadow?.take(adapter, encodings.length) : null;
   const options = { ...(request.signal && { signal: request.signal }), ...(shadowed && { riders: shadowed.riders }) };
-  const logits = await classify(parts, encodings, adapter, start, options);
+  const logits = await classify(parts, encodings, adapter, time, options);
   let row = 0;
   const results = encoded.map((one, index): Judgement => {
     const { pair_id } = request.pairs[index] as JudgePair;
     if (!('ids' in one)) return troubled(pair_id, one.detail, false);
     return judgement(parts.labels, pair_id, logits[row++] ?? null, one.truncated);
   });
-  const told = await recorded(parts, request, results, adapter, start);
+  const told = await recorded(parts, request, results, adapter, time);
   shadowed?.answered(told.filter((_, index) => 'ids' in (encoded[index] as Encoded)));
   return { ...answer, results: told };
 }
 
 /** What the deadline leaves, in milliseconds. */
-const left = ({ clock, deadlineMs }: JudgeParts, start: number): number => start + deadlineMs - clock.monotonic();
+const left = ({ clock }: JudgeParts, { deadline }: Time): number => deadline - clock.monotonic();
 
-const overdue = (): Problem => new Problem('unavailable', 'the deadline passed', { retryAfter: 1 });
+interface Prepared {
+  readonly adapter: AdapterRef | null;
+  readonly encoded: readonly Encoded[];
+}
 
-function encode(parts: JudgeParts, { pairs, signal }: JudgeRequest, start: number): Promise<Encoded[]> {
+/** Room in the engine is kept meanwhile, so that no more is encoded than can be judged. */
+async function prepare(
+  parts: JudgeParts,
+  estimate: TokenEstimate,
+  request: JudgeRequest,
+  time: Time,
+): Promise<Prepared> {
+  const { pairs } = request;
+  if (pairs.length === 0) return { adapter: await resolveAdapter(parts, request.adapter), encoded: [] };
+  const tokens = pairs.reduce((sum, pair) => sum + Math.min(parts.maxTokens, estimate.of(charactersOf(pair))), 0);
+  const release = parts.engine.reserve({ pairs: pairs.length, tokens, deadline: time.deadline });
+  try {
+    const adapter = await resolveAdapter(parts, request.adapter);
+    const encoded = await encode(parts, request, time);
+    learn(estimate, pairs, encoded);
+    return { adapter, encoded };
+  } finally {
+    release();
+  }
+}
+
+const charactersOf = ({ premise, nli_hypothesis }: JudgePair): number => premise.length + nli_hypothesis.length;
+
+/** Of the pairs that are encoded whole. */
+function learn(estimate: TokenEstimate, pairs: readonly JudgePair[], encoded: readonly Encoded[]): void {
+  let [characters, tokens] = [0, 0];
+  for (const [at, one] of encoded.entries()) {
+    if (!('ids' in one) || one.truncated) continue;
+    characters += charactersOf(pairs[at] as JudgePair);
+    tokens += one.ids.length;
+  }
+  estimate.learn(characters, tokens);
+}
+
+async function encode(parts: JudgeParts, { pairs, signal }: JudgeRequest, time: Time): Promise<Encoded[]> {
+  const leftMs = left(parts, time);
+  if (leftMs <= 0) throw overdue();
   const texts = pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis }));
-  return inTime(parts.text.encode(texts, signal), left(parts, start), overdue);
+  return inTime((ended) => parts.text.encode(texts, ended), leftMs, overdue, signal);
 }
 
 function refuseTooMany(count: number, limit: number): void {
@@ -171,14 +244,14 @@ async function classify(
   parts: JudgeParts,
   encodings: readonly Encoding[],
   adapter: AdapterRef | null,
-  start: number,
+  { deadline }: Time,
   options: Pick<ClassifyWith, 'signal' | 'riders'>,
 ): Promise<(Float32Array | null)[]> {
   options.signal?.throwIfAborted();
   if (encodings.length === 0) return [];
   const logits = await parts.engine.classify(
     encodings.map(({ ids }) => ids),
-    { adapter: adapter?.digest ?? null, deadline: start + parts.deadlineMs, ...options },
+    { adapter: adapter?.digest ?? null, deadline, ...options },
   );
   if (logits.length !== encodings.length)
     throw new Error(`the engine answered ${logits.length} rows to ${encodings.length}`);
@@ -230,7 +303,7 @@ async function recorded(
   { pairs, key_id = null }: JudgeRequest,
   results: Judgement[],
   adapter: AdapterRef | null,
-  start: number,
+  time: Time,
 ): Promise<Judgement[]> {
   if (parts.record.mode === 'off') return results;
   const made = {
@@ -238,12 +311,14 @@ async function recorded(
     model_digest: parts.model.digest,
     adapter,
     created_at: new Date(parts.clock.now()).toISOString(),
-    latency_ms: parts.clock.monotonic() - start,
+    latency_ms: parts.clock.monotonic() - time.start,
     key_id,
   };
   const named = results.map((result) => (result.error === null ? { ...result, prediction_id: parts.newId() } : result));
   const rows = named.flatMap((result, index) => recordOf(result, pairs[index] as JudgePair, made));
-  return rows.length === 0 || (await written(parts.record, rows, left(parts, start))) ? named : results;
+  const leftMs = left(parts, time);
+  if (leftMs <= 0) throw overdue();
+  return rows.length === 0 || (await written(parts.record, rows, leftMs)) ? named : results;
 }
 
 type Made = Pick<NewPrediction, 'model' | 'model_digest' | 'adapter' | 'created_at' | 'latency_ms' | 'key_id'>;
@@ -261,13 +336,18 @@ const BEST_EFFORT_MS = 1000;
 /** `leftMs` is what the deadline leaves; a write that takes longer counts as failed, although it may still succeed. */
 async function written(record: Recorder, rows: readonly NewPrediction[], leftMs: number): Promise<boolean> {
   const patienceMs = record.mode === 'best-effort' ? Math.min(BEST_EFFORT_MS, leftMs) : leftMs;
-  const slow = (): Error => new Error(`the judgements were not recorded within ${Math.round(patienceMs)} ms`);
+  let slow: Error | undefined;
+  const tooSlow = (): Error =>
+    (slow = new Error(`the judgements were not recorded within ${Math.round(patienceMs)} ms`));
   try {
-    await inTime(record.write(rows), patienceMs, slow);
+    await inTime(() => record.write(rows), patienceMs, tooSlow);
+    failpoint('judgements.committed');
     return true;
   } catch (error) {
     record.failed(error, rows.length);
     if (record.mode === 'best-effort') return false;
-    throw new Problem('storage-failed', 'the judgements could not be recorded', { cause: error });
+    if (error === slow) throw overdue();
+    const code = error instanceof Problem && error.code === 'storage-full' ? error.code : 'storage-failed';
+    throw new Problem(code, 'the judgements could not be recorded', { cause: error });
   }
 }

@@ -5,6 +5,7 @@ import type { Config } from './config.js';
 import { allKeys, type ApiKeyRow } from './db/api-keys.js';
 import { type Database, openDatabase } from './db/database.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import { COMMAND_LINE, type Role } from './roles.js';
 
 export interface KeyItem extends Pick<ApiKeyRow, 'id' | 'role' | 'name' | 'created_at' | 'rotated_at' | 'revoked_at'> {
@@ -44,6 +45,7 @@ export function createKeys({ database, now, random }: KeysParts): Keys {
       const id = newKeyId(random);
       const key = newKey({ role, id }, random);
       await database.run('insertKey', { id, role, name, sha256: digestOfKey(key), at: iso(), by: COMMAND_LINE });
+      failpoint('key.committed');
       return { id, role, key };
     },
     async list() {

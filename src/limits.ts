@@ -10,3 +10,6 @@ export const LIMITS = {
 
 /** Items of a page that does not say how many. */
 export const DEFAULT_ITEMS = 50;
+
+/** How long a request may take before it is answered 503, where a client says nothing else, and the most it may say. */
+export const DEADLINE_MS = { usual: 120_000, most: 600_000 } as const;

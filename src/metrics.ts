@@ -21,7 +21,7 @@ export interface Metrics {
   close(): void;
 }
 
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 export function createMetrics(source: MetricsSource): Metrics {
   const registry = new Registry();
@@ -73,6 +73,11 @@ const GAUGES: readonly Reading[] = [
   ],
   ['errata_queue_pairs', 'Pairs that wait', ({ engine }) => engine.queuedPairs],
   ['errata_queue_tokens', 'Tokens that wait', ({ engine }) => engine.queuedTokens],
+  [
+    'errata_engine_tokens_per_second',
+    'What the inference children do together, as their latest batches show',
+    ({ engine }) => engine.tokensPerSecond,
+  ],
   [
     'errata_database_writing',
     '1 while the database is written to, 0 while that is stopped or its thread is replaced',

@@ -25,7 +25,7 @@ const uncalled = (): never => {
 const describedOnly: Dependencies = {
   access: { principal: uncalled },
   auditLog: uncalled,
-  judge: { judge: uncalled },
+  judge: { judge: uncalled, refuseHopeless: uncalled },
   engine: { status: uncalled, warmUp: uncalled },
   recording: uncalled,
   embedding: null,

@@ -4,6 +4,7 @@ import { allMoves, type AliasMove, newestMove, previousActive } from './db/adapt
 import { getAdapter, loadAdapter, type RegistryParts } from '../adapters/registry.js';
 import { Problem } from './errors.js';
 import { entityTag, ifMatches } from './etag.js';
+import { failpoint } from './failpoints.js';
 import type { HeldAdapters } from './held-adapters.js';
 import { type Actor, SERVICE } from './roles.js';
 
@@ -140,8 +141,11 @@ class Alias {
       at,
     } as const;
     try {
+      failpoint('promotion.ready');
       const { seq } = await this.parts.database.run('moveAlias', row);
+      failpoint('promotion.committed');
       this.#switch({ seq, adapter });
+      failpoint('promotion.switched');
     } catch (error) {
       await this.#catchUp().catch(() => undefined);
       throw error;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type BackedUpFile, type BackupManifest, DATABASE, exists, FORMAT, MANIFEST, type Storage } from './backup.js';
 import { inspectDatabase, unknownMigrations } from './db/backup.js';
 import { databaseFile } from './db/database.js';
+import { failpoint } from './failpoints.js';
 import { flush, sha256File } from './files.js';
 
 /** Downloaded checkpoints are no state, and a fresh volume has its own folder. */
@@ -79,9 +80,11 @@ async function copyChecked(from: string, to: string, { path: name, sha256 }: Bac
   await copyFile(from, to).catch((cause: NodeJS.ErrnoException) => {
     throw new Error(`${name} of the backup cannot be copied: ${cause.code}`, { cause });
   });
+  failpoint('restore.file.copied');
   if ((await sha256File(to)) !== sha256)
     throw new Error(`${name} is not the file that was backed up: its SHA-256 differs`);
   await flush(to);
+  failpoint('restore.file.flushed');
 }
 
 function checkDatabase(file: string): void {
@@ -97,9 +100,11 @@ async function place(staging: string, beside: string, dataDir: string, database:
     for (const name of await readdir(adapters)) await flush(path.join(adapters, name));
     await flush(adapters);
     await rename(adapters, path.join(dataDir, 'adapters'));
+    failpoint('restore.adapters.moved');
   }
   await flush(dataDir).catch(ignoreAbsence);
   await link(beside, database);
+  failpoint('restore.database.linked');
   await flush(path.dirname(database));
 }
 

@@ -16,11 +16,12 @@ import { openDatabase } from './db/database.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { keepRetention } from './db/retention.js';
 import { createEmbedding } from './embedding.js';
-import { type EngineOptions, ENGINE_DEFAULTS } from './engine/engine.js';
+import { type Engine, type EngineOptions, ENGINE_DEFAULTS } from './engine/engine.js';
 import { erase } from './erase.js';
 import { refuseOpenService } from './exposure.js';
 import { createJudge, type JudgeParts, type Recorder } from './judge.js';
 import { labelMap } from './labels.js';
+import { DEADLINE_MS } from './limits.js';
 import { type LearningParts, type Log, openAdapters, openLearning } from './learning.js';
 import { openLiveShadow } from './live-shadow.js';
 import { createMetrics, type Metrics } from './metrics.js';
@@ -40,7 +41,8 @@ export interface Service {
   close(): Promise<void>;
 }
 
-const DEADLINE_MS = 120_000;
+/** Of the 25 s that a stop may take. */
+const DRAIN_MS = 18_000;
 const RETENTION_EVERY_MS = 60_000;
 const MEGABYTE = 1_000_000;
 
@@ -58,7 +60,7 @@ export async function serve(config: Config): Promise<Service> {
     const parts = { config, checkpoint, labels, log, newId: uuidv7, now: Date.now, monotonic, ...opened };
     const app = await application(parts, closers);
     log.to = app.log;
-    closers.push(() => app.close());
+    closers.push(() => drain(app, opened.engine));
     await listen(app, config);
     tellPrecision(app, opened.precision);
     if (opened.keys === 0) app.log.warn('there are no API keys: open to everybody on this machine');
@@ -73,6 +75,13 @@ function tellPrecision(app: FastifyInstance, { asked, used, int8 }: PrecisionRep
   if (!int8) return;
   if (used === asked) app.log.info(int8, 'judging in int8');
   else app.log.warn(int8, 'int8 would change too many answers: judging in float32');
+}
+
+/** What waits is judged and answered; what could not be in time is told so, rather than cut off by the end of the process. */
+async function drain(app: FastifyInstance, engine: Engine): Promise<void> {
+  const hurry = setTimeout(() => void engine.close(), DRAIN_MS);
+  await app.close();
+  clearTimeout(hurry);
 }
 
 async function openModel(folder: string): Promise<Checkpoint> {
@@ -151,13 +160,14 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
   const judgeParts: JudgeParts = {
     model,
     text,
-    engine: adapters.registry,
+    engine: { classify: adapters.registry.classify, reserve: (work) => engine.reserve(work) },
     labels,
     record: recorder(parts, metrics),
     adapters: adapters.registry,
     clock: { now: parts.now, monotonic: parts.monotonic },
     newId: parts.newId,
-    deadlineMs: DEADLINE_MS,
+    deadlineMs: DEADLINE_MS.usual,
+    maxTokens: config.maxTokens,
   };
   const learning = await openLearning(parts, adapters, createJudge(judgeParts));
   closers.push(() => learning.training.close());
@@ -200,7 +210,7 @@ async function application(parts: LearningParts & OpenedParts, closers: Closers)
         get: async (id, key_id) => (await getPrediction(database.kysely, id, key_id)) ?? undefined,
       },
     },
-    { logger: { level: config.logLevel } },
+    { logger: { level: config.logLevel }, unitsPerMinute: config.rateLimit },
   );
   if (adapters.registry.fallback !== null) app.log.warn(adapters.registry.fallback);
   return app;

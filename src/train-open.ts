@@ -16,7 +16,7 @@ import { prepareTrainingData } from './prepare.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
 import { type Encoded, openText, type PairTexts } from './text/text.js';
 import { createTraining, type Training, type TrainingOptions } from './train.js';
-import type { TrainedAdapter } from './train-runner.js';
+import type { TrainedAdapter } from './train-options.js';
 
 export interface TrainingParts {
   readonly checkpoint: Checkpoint;
@@ -49,18 +49,18 @@ export async function openTrainingRuns(config: Config, parts: TrainingParts): Pr
     prepare: (options) => prepareTrainingData(database, options),
     encode: (pairs, most, signal) => encodePairs(textFiles(config, most), pairs, signal),
     keepAdapter: (trained) => keepAdapter(registryParts, trained),
-    compare: ({ adapter_id, run_id }) => comparisons.start({ old: 'active', new: adapter_id, run_id }),
+    compare: ({ adapter_id, fence }) => comparisons.start({ old: 'active', new: adapter_id, fence }),
     compared: (id) => comparisons.wait(id),
     now: () => new Date().toISOString(),
     newId: uuidv7,
   });
 }
 
-function keepAdapter(parts: RegistryParts, { run_id, adapter, recipe }: TrainedAdapter) {
+function keepAdapter(parts: RegistryParts, { run_id, attempt, adapter, recipe }: TrainedAdapter) {
   const { r, lora_alpha, lora_dropout, layers_to_transform } = recipe;
   const settings = { r, lora_alpha, lora_dropout, layers_to_transform, base_model_name_or_path: parts.base.name };
   const files = writeAdapter(adapter.modules, adapter.head, settings);
-  return registerAdapter(parts, { ...files, origin: 'trained', run_id });
+  return registerAdapter(parts, { ...files, origin: 'trained', run_id, fence: { id: run_id, attempt } });
 }
 
 /** `training` of the model folder's errata.json: the learning rate belongs to the base. */

@@ -15,9 +15,11 @@ import {
 } from './db/training-run-rows.js';
 import type { UsableRow } from './db/training-runs.js';
 import { Problem } from './errors.js';
+import { failpoint } from './failpoints.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
 import { type Actor, actorOf, OPEN, type Principal, SERVICE } from './roles.js';
-import { createRunner, type Runner, type RunnerOptions } from './train-runner.js';
+import type { RunnerOptions } from './train-options.js';
+import { createRunner, type Runner } from './train-runner.js';
 
 export interface StartRequest {
   /** Trains although fewer than min_corrections are usable. */
@@ -104,6 +106,7 @@ export function createTraining(options: TrainingOptions): Training {
     },
     async cancel(id, by = SERVICE) {
       await database.run('cancelTrainingRun', { id, at: options.now(), by });
+      failpoint('run.cancelled');
       runner.stop(id);
       return await find(id);
     },
@@ -173,6 +176,7 @@ async function enqueue(options: TrainingOptions, { recipe, exclude, ...rest }: E
     rows: rows.map(({ correction_id, side, kind }) => ({ correction_id, side, kind })),
     left_out,
   });
+  failpoint('run.opened');
   return started ? id : null;
 }
 

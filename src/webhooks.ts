@@ -11,6 +11,7 @@ import {
   hasNewEvents,
   listDeliveries,
 } from './db/outbox.js';
+import { failpoint } from './failpoints.js';
 import { packageVersion } from './package.js';
 import { signature } from './webhook-signature.js';
 import type { WebhookTarget } from './webhook-targets.js';
@@ -114,12 +115,14 @@ interface Outcome {
 async function deliver(sender: Sender, target: WebhookTarget, delivery: DueDelivery): Promise<void> {
   const { database, now, closing } = sender;
   const { status, error, retryAfterMs } = await send(sender, target, delivery);
+  failpoint('delivery.sent');
   if (closing.aborted && error !== null) return;
   const over = error === null || status === GONE;
   const next = now() + Math.max(backOff(delivery.attempts, sender.random), retryAfterMs);
   const next_at = over || next >= Date.parse(delivery.give_up_at) ? null : new Date(next).toISOString();
   const { id, attempts } = delivery;
   await database.run('noteAttempt', { id, attempts, at: new Date(now()).toISOString(), status, error, next_at });
+  failpoint('delivery.noted');
 }
 
 /** 5 s, 10 s, 20 s … 2 h, each between the half and the whole of it so that targets are not met by all at once. */

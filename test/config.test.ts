@@ -38,6 +38,7 @@ t.test('an empty environment gives the documented defaults', async (t) => {
     int8MinAgreement: 0.99,
     queuePairs: 4096,
     queueTokens: 262_144,
+    rateLimit: null,
     batchTokens: null,
     batchAgeMs: 0,
     gateLossPercent: 2,

@@ -104,7 +104,9 @@ async function learn(database: Database, correction_id: string): Promise<void> {
     rows: [{ correction_id, side: 'train', kind: 'correction' }],
     left_out: [],
   });
-  const fence = await database.run('beginTrainingRun', { base_digest: 'b', at: AT });
+  const lease = { owner: 'p1', lease_until: AT };
+  const claim = await database.run('claimTrainingRun', { base_digest: 'b', at: AT, lease });
+  const fence = claim.kind === 'claimed' ? claim.fence : null;
   const { adapter } = await database.run('insertAdapter', ADAPTER);
   await compare(database, 'c-1', correction_id);
   await database.run('noteTrainingRun', {

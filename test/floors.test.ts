@@ -18,7 +18,7 @@ interface Imports {
 const HOUSE: readonly Imports[] = [
   {
     file: 'src/labels.ts',
-    allowed: ['node:fs/promises', './errors.js'],
+    allowed: ['node:fs/promises', './errors.js', './failpoints.js'],
     refused: ['./judge.js', './engine/engine.js', '../schemas/nli.js', '../client/client.js', 'fastify', 'undici'],
   },
   {
@@ -95,7 +95,7 @@ const HOUSE: readonly Imports[] = [
   },
   {
     file: 'adapters/peft.ts',
-    allowed: ['../src/db/database.js', '../src/tensors/safetensors.js', '../src/errors.js'],
+    allowed: ['../src/db/database.js', '../src/tensors/safetensors.js', '../src/errors.js', '../src/failpoints.js'],
     refused: ['../src/engine/engine.js', '../src/judge.js', '../routes/nli.js'],
   },
   {

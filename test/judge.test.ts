@@ -26,6 +26,7 @@ function judgeWith(changes: Partial<JudgeParts> = {}) {
     clock: { now: () => Date.UTC(2026, 0, 2), monotonic: () => 1000 },
     newId: () => `p-${++ids}`,
     deadlineMs: 500,
+    maxTokens: 512,
     ...changes,
   };
   return { judge: createJudge(parts), rows, failures };
@@ -228,6 +229,56 @@ t.test("what is the engine's fault fails the whole request", async (t) => {
   }
 });
 
+t.test('room is kept while the texts are encoded, and given back whatever comes of it', async (t) => {
+  const work: unknown[] = [];
+  const seen = (engine: ReturnType<typeof engineStandIn>): JudgeParts['text'] => ({
+    encode: async (pairs, signal) => (work.push(...engine.reserved), textStandIn.encode(pairs, signal)),
+  });
+  const engine = engineStandIn();
+  const { judge } = judgeWith({ engine, text: seen(engine) });
+  const long = pair('c1', 'x'.repeat(393));
+  await judge.judge({ pairs: [long, long], adapter: 'base', deadline: 7000 });
+  t.strictSame(work, [{ pairs: 2, tokens: 200, deadline: 7000 }]);
+  work.length = 0;
+  const cut = pair('c1', 'x'.repeat(15_000));
+  await judgeWith({ engine, text: seen(engine) }).judge.judge({ pairs: [cut, long], adapter: 'base' });
+  t.match(work, [{ tokens: 512 + 100 }], 'what will be cut is not counted');
+  t.strictSame(engine.reserved, []);
+  const broken = judgeWith({ engine, text: { encode: () => Promise.reject(new Error('broken')) } });
+  await t.rejects(broken.judge.judge({ pairs: [long], adapter: 'base' }), { message: 'broken' });
+  await t.rejects(judge.judge({ pairs: [long], adapter: 'v9' }), { code: 'unprocessable' });
+  t.strictSame(engine.reserved, []);
+});
+
+t.test('without room nothing is encoded', async (t) => {
+  const refusal = new Problem('queue-full', 'full');
+  const { judge } = judgeWith({
+    engine: engineStandIn({ refusal }),
+    text: { encode: () => t.fail('encoded') as never },
+  });
+  await t.rejects(judge.judge({ pairs: [pair('c1')], adapter: 'active' }), refusal);
+  t.throws(() => judge.refuseHopeless(100, 1e9), refusal);
+});
+
+t.test('a body is weighed by its bytes, a large one for no more than a few thousand tokens', async (t) => {
+  const weighed: number[] = [];
+  const reserve: JudgeParts['engine']['reserve'] = ({ tokens }) => (weighed.push(tokens), () => undefined);
+  const { judge } = judgeWith({ engine: { ...engineStandIn(), reserve } });
+  for (const bytes of [0, 400, 2_000_000]) judge.refuseHopeless(bytes, 1e9);
+  t.strictSame(weighed, [0, 100, 4096]);
+});
+
+t.test('what is past its deadline is not encoded, and not recorded', async (t) => {
+  const { judge, rows } = judgeWith({ text: { encode: () => t.fail('encoded') as never } });
+  await t.rejects(judge.judge({ pairs: [pair('c1')], adapter: 'base', deadline: 1000 }), { code: 'deadline' });
+  let now = 1000;
+  const clock = { now: () => 0, monotonic: () => now };
+  const engine = engineStandIn({ classify: async (all) => ((now = 2000), all.map(() => Float32Array.of(1, 2, 3))) });
+  const slow = judgeWith({ clock, engine });
+  await t.rejects(slow.judge.judge({ pairs: [pair('c1')], adapter: 'base', deadline: 2000 }), { code: 'deadline' });
+  t.strictSame([...rows, ...slow.rows], []);
+});
+
 t.test('a client that has gone is not judged', async (t) => {
   const engine = engineStandIn();
   const { judge } = judgeWith({ engine });
@@ -253,16 +304,20 @@ t.test('a record that takes long', async (t) => {
   await t.test('is waited for until the deadline where it may not', async (t) => {
     const failures: [unknown, number][] = [];
     const { judge } = judgeWith({ deadlineMs: 50, record: slow('required', failures) });
-    await t.rejects(judge.judge(request), { code: 'storage-failed', cause: { message: /within 50 ms/ } });
-    t.equal(failures.length, 1);
+    await t.rejects(judge.judge(request), { code: 'deadline', status: 503 });
+    t.match(failures, [[{ message: /within 50 ms/ }, 1]]);
   });
 });
 
 t.test('the deadline covers the tokenizer, which hears of clients that go', async (t) => {
-  const heard: unknown[] = [];
-  const text: JudgeParts['text'] = { encode: (_pairs, signal) => (heard.push(signal), never()) };
+  const heard: AbortSignal[] = [];
+  const text: JudgeParts['text'] = { encode: async (_pairs, signal) => (heard.push(signal!), await never()) };
   const { judge } = judgeWith({ deadlineMs: 50, text });
-  const { signal } = new AbortController();
-  await t.rejects(judge.judge({ ...request, signal }), { code: 'unavailable', message: /deadline/ });
-  t.strictSame(heard, [signal]);
+  const client = new AbortController();
+  await t.rejects(judge.judge({ ...request, signal: client.signal }), { code: 'deadline', status: 503 });
+  t.match(heard, [{ aborted: true, reason: { code: 'deadline' } }], 'what is late is not encoded');
+  const leaving = judge.judge({ ...request, deadline: 1e9, signal: client.signal });
+  client.abort(new Error('gone'));
+  await t.rejects(leaving, { message: 'gone' });
+  t.match(heard[1], { aborted: true, reason: { message: 'gone' } });
 });

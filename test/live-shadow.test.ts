@@ -74,7 +74,7 @@ async function open(t: Test, dataDir = t.testdir()): Promise<Opened> {
   const judge = createJudge({
     model: { name: 'tiny', digest: BASE.digest },
     text: textStandIn,
-    engine: { classify: (rows, options) => registry.classify(rows, options) },
+    engine: { classify: (rows, options) => registry.classify(rows, options), reserve: () => () => undefined },
     labels: LABELS,
     record: {
       mode: 'required',
@@ -85,6 +85,7 @@ async function open(t: Test, dataDir = t.testdir()): Promise<Opened> {
     clock: { now: Date.now, monotonic: () => performance.now() },
     newId: () => `p-${(asked += 1)}`,
     deadlineMs: 10_000,
+    maxTokens: 512,
     shadow,
   });
   const pair = (at: number) => ({

@@ -27,7 +27,7 @@ export function guardRoutes(app: FastifyInstance, access: Access): void {
   app.decorateRequest('principal', null as unknown as Principal);
   app.addHook('onRoute', (route) => {
     routes.push(route);
-    if (route.config?.roles !== undefined) describe(route, route.config.roles);
+    if (route.config?.roles !== undefined) describe(route, route.config.roles, route.config.rateLimit !== false);
   });
   app.addHook('onReady', async () => {
     const undeclared = routes.filter(({ config }) => config?.roles === undefined);
@@ -73,13 +73,14 @@ function forbidden(reply: FastifyReply, role: Role, roles: readonly Role[]): Pro
 }
 
 /** What openapi.yaml says of it: any one of the roles suffices. */
-function describe(route: RouteOptions, roles: RouteRoles): void {
+function describe(route: RouteOptions, roles: RouteRoles, limited: boolean): void {
   const { schema } = route;
   if (schema === undefined || schema.hide === true) return;
   schema.security = roles === 'open' ? [] : roles.map((role) => ({ [API_KEY]: [role] }));
   if (roles === 'open') return;
   const answers = (schema.response ?? {}) as Record<number, { content: unknown }>;
-  const refused = problems(ProblemSchema, 401, 403) as typeof answers;
+  const statuses = limited ? [401, 403, 429] : [401, 403];
+  const refused = problems(ProblemSchema, ...statuses) as typeof answers;
   // The same shape as the route's other problems.
   const content = answers[500]?.content;
   for (const answer of Object.values(refused)) if (content !== undefined) answer.content = content;

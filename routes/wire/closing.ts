@@ -30,7 +30,8 @@ export function closeGently(app: FastifyInstance, waiting: Waiting, graceMs: num
   return () => closing;
 }
 
-function trackSockets(app: FastifyInstance): ReadonlySet<Socket> {
+/** The connections that are open. */
+export function trackSockets(app: FastifyInstance): ReadonlySet<Socket> {
   const sockets = new Set<Socket>();
   app.server.on('connection', (socket) => {
     sockets.add(socket);

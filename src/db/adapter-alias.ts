@@ -1,6 +1,7 @@
 /** The alias `active`: a history that only grows, whose newest row says which adapter answers. */
 import type { Insertable, Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
@@ -36,12 +37,15 @@ export async function moveAlias(db: Kysely<Schema>, input: AliasMove): Promise<A
   if ((newest?.seq ?? 0) !== expected_seq)
     throw new Problem('stale-precondition', 'another adapter became active meanwhile');
   const row = await db.insertInto('adapter_alias').values(move).returningAll().executeTakeFirstOrThrow();
+  failpoint('alias.row.written');
   const { act, actor, at, adapter_id, comparison_id, forced } = row;
   const detail = { move: row.seq, comparison_id, forced: forced === 1 };
   const subject = { subject_type: 'adapter', subject_id: adapter_id } as const;
   await appendAudit(db, { actor, role, at, act: `adapter.${act}`, ...subject, detail });
+  failpoint('alias.audited');
   await followAlias(db, at);
   await tell(db, row, newest?.adapter_id ?? null);
+  failpoint('alias.told');
   return row;
 }
 

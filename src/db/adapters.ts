@@ -1,9 +1,11 @@
 /** Rows of adapters: inserted once, never changed. */
 import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { AdaptersTable, Schema } from './schema.js';
+import { type Fence, refuseLate } from './training-run-acts.js';
 
 export type AdapterRow = Omit<Selectable<AdaptersTable>, 'target_modules'> & {
   readonly target_modules: readonly string[];
@@ -14,6 +16,8 @@ export type NewAdapter = Omit<Insertable<AdaptersTable>, 'seq' | 'version' | 'ta
   readonly target_modules: readonly string[];
   /** Who brings it; the service itself by default. */
   readonly by?: Actor | undefined;
+  /** The attempt of the training run that made it: refused when there is a later one. */
+  readonly fence?: Fence | undefined;
 };
 
 export interface InsertedAdapter {
@@ -41,12 +45,16 @@ async function nextVersion(db: Kysely<Schema>, base_digest: string): Promise<str
   return `v${(newest ?? 0) + 1}`;
 }
 
-/** A unit of work: the row with the base model's next version, or the one that has the same digest. */
+/**
+ * A unit of work: the row with the base model's next version, or the one that has the same digest.
+ * Throws Problem 'stale-precondition' when the attempt that made it is not its run's present one.
+ */
 export async function insertAdapter(
   db: Kysely<Schema>,
-  { by = SERVICE, ...adapter }: NewAdapter,
+  { by = SERVICE, fence, ...adapter }: NewAdapter,
 ): Promise<InsertedAdapter> {
   const { base_digest, digest } = adapter;
+  await refuseLate(db, fence);
   const existing = await db
     .selectFrom('adapters')
     .selectAll()
@@ -58,6 +66,7 @@ export async function insertAdapter(
   const target_modules = JSON.stringify(adapter.target_modules);
   const values = { ...adapter, version, target_modules };
   const row = await db.insertInto('adapters').values(values).returningAll().executeTakeFirstOrThrow();
+  failpoint('adapter.row.written');
   const act = adapter.origin === 'imported' ? 'adapter.import' : 'adapter.train';
   const detail = { version, digest, run_id: row.run_id };
   const subject = { subject_type: 'adapter', subject_id: row.id } as const;

@@ -1,6 +1,7 @@
 /** Rows of API keys: their acts are units of work, and each is written into the audit log. */
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import type { Actor, Role } from '../roles.js';
 import { appendAudit } from './audit.js';
 import type { ApiKeysTable, Schema } from './schema.js';
@@ -30,6 +31,7 @@ export interface RotateKeyInput extends KeyAct {
 export async function insertKey(db: Kysely<Schema>, input: InsertKeyInput): Promise<void> {
   const { id, role, name, sha256, at } = input;
   await db.insertInto('api_keys').values({ id, role, name, sha256, created_at: at }).execute();
+  failpoint('key.row.written');
   await audited(db, 'key.create', input, { role });
 }
 
@@ -41,6 +43,7 @@ export async function rotateKey(db: Kysely<Schema>, input: RotateKeyInput): Prom
   const previous_sha256 = previous_until === null ? null : row.sha256;
   const update = { sha256, previous_sha256, previous_until, rotated_at: at };
   await db.updateTable('api_keys').set(update).where('id', '=', id).execute();
+  failpoint('key.rotation.written');
   await audited(db, 'key.rotate', input, { previous_until });
 }
 
@@ -49,6 +52,7 @@ export async function revokeKey(db: Kysely<Schema>, input: KeyAct): Promise<void
   const row = await existing(db, input.id);
   if (row.revoked_at !== null) return;
   await db.updateTable('api_keys').set({ revoked_at: input.at }).where('id', '=', input.id).execute();
+  failpoint('key.revocation.written');
   await audited(db, 'key.revoke', input, {});
 }
 

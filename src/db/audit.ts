@@ -1,6 +1,7 @@
 /** The audit log: a row for each write act, in the act's own transaction, each chained to the one before by its hash. */
 import { createHash } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { AuditLogTable, Schema } from './schema.js';
@@ -55,6 +56,7 @@ export async function appendAudit(db: Kysely<Schema>, ...entries: readonly Audit
       .insertInto('audit_log')
       .values(rows.slice(from, from + ROWS_PER_STATEMENT))
       .execute();
+  failpoint('audit.written');
 }
 
 export interface AuditItem extends Omit<AuditRow, 'detail'> {

@@ -1,12 +1,14 @@
 /** Rows of shadow comparisons: queued → running → succeeded | failed, each step a unit of work. */
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
 import { enqueueEvent } from './outbox.js';
 import type { Schema, ShadowComparisonsTable } from './schema.js';
+import { type Fence, refuseLate } from './training-run-acts.js';
 
 export type ComparisonRow = Selectable<ShadowComparisonsTable>;
 
@@ -33,6 +35,8 @@ export interface InsertInput {
   readonly most_waiting: number;
   /** Who asks; the service itself by default. */
   readonly by?: Actor;
+  /** The attempt of the training run that asks: refused when there is a later one. */
+  readonly fence?: Fence | undefined;
 }
 
 export interface BeginInput {
@@ -72,9 +76,13 @@ const SUMMARY = [
 
 const OPEN = ['queued', 'running'] as const;
 
-/** A unit of work: one more that waits. Throws Problem 'queue-full' when too many do. */
+/**
+ * A unit of work: one more that waits. Throws Problem 'queue-full' when too many do, 'stale-precondition' when the attempt
+ * that asks is not its run's present one.
+ */
 export async function insertComparison(db: Kysely<Schema>, input: InsertInput): Promise<void> {
-  const { comparison, most_waiting, by = SERVICE } = input;
+  const { comparison, most_waiting, by = SERVICE, fence } = input;
+  await refuseLate(db, fence);
   const { waiting } = await db
     .selectFrom('shadow_comparisons')
     .select((eb) => eb.fn.countAll<number>().as('waiting'))
@@ -85,6 +93,7 @@ export async function insertComparison(db: Kysely<Schema>, input: InsertInput): 
     .insertInto('shadow_comparisons')
     .values({ ...comparison, state: 'queued', attempt: 0 })
     .execute();
+  failpoint('comparison.row.written');
   const { id, created_at: at, old_adapter_id, new_adapter_id, run_id } = comparison;
   await audited(db, 'comparison.start', { id, at, by }, { old_adapter_id, new_adapter_id, run_id });
 }
@@ -129,6 +138,7 @@ export async function beginComparison(
 async function begun(db: Kysely<Schema>, row: ComparisonSummary, at: string): Promise<ComparisonSummary> {
   const update = { state: 'running', started_at: at, attempt: row.attempt + 1 } as const;
   await db.updateTable('shadow_comparisons').set(update).where('id', '=', row.id).execute();
+  failpoint('comparison.claim.written');
   return { ...row, ...update };
 }
 
@@ -157,6 +167,7 @@ export async function endComparison(db: Kysely<Schema>, { id, report, ...end }: 
   if (numUpdatedRows !== 1n) throw new Problem('conflict', `comparison ${id} does not run`);
   const { state, verdict, ended_at: at } = end;
   await audited(db, 'comparison.end', { id, at, by: SERVICE }, { state, verdict });
+  failpoint('comparison.end.written');
   if (end.state === 'succeeded') await tellReady(db, id, end.ended_at);
 }
 

@@ -66,8 +66,11 @@ function untilFree<T>(busyTimeoutMs: number, action: () => T): T {
   }
 }
 
+/** SQLite's own checkpoints after a commit keep silent about what fails in them: the writer asks for its own. */
+const OWN_CHECKPOINTS = 'wal_autocheckpoint = 0';
+
 function prepareConnection(connection: Connection, options: ConnectionOptions): void {
-  if (options.role === 'writer') connection.pragma(BEFORE_FIRST_PAGE);
+  if (options.role === 'writer') for (const text of [BEFORE_FIRST_PAGE, OWN_CHECKPOINTS]) connection.pragma(text);
   for (const [name, value] of Object.entries(DURABLE)) {
     untilFree(options.busy_timeout_ms, () => assertPragma(connection, name, value));
   }

@@ -11,6 +11,7 @@ import {
   SqliteDriver,
   type SqliteDialectConfig,
 } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Connection } from './connection.js';
 
 const CACHED_STATEMENTS = 256;
@@ -48,6 +49,12 @@ class LocalDriver extends SqliteDriver {
   /** Takes the write lock first, so that what a transaction read is still true when it writes. */
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+
+  override async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    failpoint('migration.commit.before');
+    await super.commitTransaction(connection);
+    failpoint('migration.commit.after');
   }
 
   /** After an I/O error SQLite has rolled back by itself; trying again would hide that error behind another one. */

@@ -1,5 +1,6 @@
 /** The units of work that erase texts: a bounded number of rows at a time, each with all that was made of it. */
 import { type Kysely, type Selectable, sql } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
@@ -44,6 +45,7 @@ export async function beginErasure(db: Kysely<Schema>, input: BeginErasureInput)
   if (open) return open;
   const { by, ...begun } = input;
   await appendAudit(db, auditOf(input));
+  failpoint('erasure.begin.written');
   const values = { ...begun, actor: by.actor, ...nothing };
   return await db.insertInto('erasures').values(values).returningAll().executeTakeFirstOrThrow();
 }
@@ -63,11 +65,14 @@ export async function eraseSome(db: Kysely<Schema>, { erasure_id, limit, target 
   const victims = await victimsOf(db, target, limit);
   const corrections = await correctionsOf(db, target, victims, limit);
   const texts = victims.length > 0 ? await forgetPredictions(db, victims) : 0;
+  failpoint('erasure.judgements.deleted');
   for (const table of CORRECTION_TABLES)
     if (corrections.length > 0) await db.deleteFrom(table).where('id', 'in', corrections).execute();
+  failpoint('erasure.corrections.deleted');
   const answers = await eraseAnswers(db, corrections);
   const flips = await eraseFlips(db, corrections);
   await note(db, erasure_id, corrections, { predictions: victims.length, texts, answers, flips });
+  failpoint('erasure.noted');
   return victims.length === limit || corrections.length > 0;
 }
 
@@ -191,6 +196,7 @@ export interface EndedErasure {
 /** To be called when the file holds nothing any more that was deleted. */
 export async function endErasure(db: Kysely<Schema>, { id, at }: EndErasureInput): Promise<EndedErasure> {
   await db.updateTable('erasures').set({ ended_at: at }).where('id', '=', id).where('ended_at', 'is', null).execute();
+  failpoint('erasure.end.written');
   const row = await db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
   const corrections = await db
     .selectFrom('erased_corrections')

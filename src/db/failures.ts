@@ -23,11 +23,16 @@ export function sqliteCode(error: unknown): string | null {
   return error instanceof Sqlite.SqliteError ? error.code.split('_').slice(0, 2).join('_') : null;
 }
 
-/** The storage's own trouble becomes Problem 'storage-failed' that names the file and why; anything else stays itself. */
+/**
+ * The storage's own trouble becomes Problem 'storage-failed', or 'storage-full', that names the file and why; anything
+ * else stays itself.
+ */
 export function toStorageProblem(error: unknown, file: string): unknown {
-  const reason = REASONS[sqliteCode(error) ?? ''];
+  const primary = sqliteCode(error) ?? '';
+  const reason = REASONS[primary];
   if (reason === undefined || !(error instanceof Error)) return error;
-  return new Problem('storage-failed', `${file} ${reason}: ${error.message}`, { cause: error });
+  const code = primary === 'SQLITE_FULL' ? 'storage-full' : 'storage-failed';
+  return new Problem(code, `${file} ${reason}: ${error.message}`, { cause: error });
 }
 
 /** A plain record of an error, for postMessage. */

@@ -1,5 +1,6 @@
 /** Group commit: what waits is written together, so that one fsync pays for all of it. */
 import type { Kysely } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Connection } from './connection.js';
 import { packFailure, sqliteCode, toStorageProblem } from './failures.js';
 import type { Reply, UnitRequest } from './messages.js';
@@ -40,6 +41,7 @@ async function attempt(context: GroupContext, { id, request }: Job): Promise<Rep
   connection.exec('savepoint unit');
   try {
     const output = await runUnit(context, request);
+    failpoint('group.unit.done');
     connection.exec('release unit');
     return { id, ok: true, output };
   } catch (error) {
@@ -75,9 +77,12 @@ export async function commitGroup(context: GroupContext, jobs: readonly Job[]): 
   const { connection } = context;
   try {
     connection.exec('begin immediate');
+    failpoint('group.begun');
     const replies: Reply[] = [];
     for (const job of jobs) replies.push(await attempt(context, job));
+    failpoint('group.commit.before');
     commit(connection);
+    failpoint('group.commit.after');
     return { replies, stopped: null };
   } catch (error) {
     return refuseGroup(connection, jobs, error);

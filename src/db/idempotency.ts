@@ -1,6 +1,7 @@
 /** Answers kept for requests that may come again under the same Idempotency-Key. */
 import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import type { Schema } from './schema.js';
 
 export interface IdempotentRequest {
@@ -42,4 +43,5 @@ export async function rememberAnswer(db: Kysely<Schema>, request: IdempotentRequ
     .insertInto('idempotency_keys')
     .values({ ...identity, answer: JSON.stringify(answer), created_at: at })
     .execute();
+  failpoint('corrections.answer.kept');
 }

@@ -1,6 +1,7 @@
 /** The main thread's end of one worker: asks, gets answers, and puts a new worker in a dead one's place. */
 import { Worker } from 'node:worker_threads';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { unpackFailure } from './failures.js';
 import type { OpenRequest, Replies, Request } from './messages.js';
 
@@ -82,6 +83,7 @@ export class Link {
       const id = (this.#last += 1);
       worker.postMessage({ id, request });
       this.#calls.set(id, { resolve, reject });
+      failpoint('database.asked');
     });
   }
 
@@ -109,6 +111,7 @@ export class Link {
   }
 
   #settle(message: Replies): void {
+    failpoint('database.answered');
     this.#options.onReplies?.(message);
     for (const reply of message.replies) {
       const call = this.#calls.get(reply.id);

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { DeliveryState, EventType, Schema, WebhookDeliveriesTable } from './schema.js';
 
@@ -25,6 +26,7 @@ export interface NewEvent {
 export async function enqueueEvent(db: Kysely<Schema>, { type, data, at }: NewEvent): Promise<void> {
   const event = { id: `msg_${randomUUID()}`, type, data: JSON.stringify(data), at, spread: 0 } as const;
   await db.insertInto('webhook_events').values(event).execute();
+  failpoint('event.written');
 }
 
 export interface SpreadInput {
@@ -53,8 +55,10 @@ export async function spreadEvents(db: Kysely<Schema>, { targets, at }: SpreadIn
     targets.filter(({ types }) => types?.includes(type) ?? true).map((target) => newDelivery(id, target.id, at)),
   );
   if (deliveries.length > 0) await db.insertInto('webhook_deliveries').values(deliveries).execute();
+  failpoint('deliveries.written');
   const ids = events.map(({ id }) => id);
   await db.updateTable('webhook_events').set({ spread: 1 }).where('id', 'in', ids).execute();
+  failpoint('deliveries.spread');
   return events.length === EVENTS_PER_UNIT;
 }
 
@@ -159,6 +163,7 @@ export async function noteAttempt(db: Kysely<Schema>, input: AttemptInput): Prom
     .where('state', '=', 'pending')
     .where('attempts', '=', attempts)
     .execute();
+  failpoint('delivery.noted.written');
 }
 
 export type Delivery = Omit<Selectable<WebhookDeliveriesTable>, 'seq'> & { readonly type: EventType };
@@ -180,6 +185,7 @@ export async function replayDelivery(
     .set({ state: 'pending', attempts: 0, next_at: at, give_up_at: later(at, GIVE_UP_MS), ended_at: null })
     .where('id', '=', id)
     .execute();
+  failpoint('delivery.replay.written');
   const row = await selectDeliveries(db).where('delivery.id', '=', id).executeTakeFirst();
   if (row === undefined) throw new Problem('not-found', 'there is no delivery of this id');
   const { seq: _, ...delivery } = row;

@@ -1,6 +1,7 @@
 /** The unit of work that records judgements. */
 import { createHash } from 'node:crypto';
 import type { Insertable, Kysely, Selectable } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import { LABELS, type Label } from '../labels.js';
 import type { Prediction } from './prediction-rows.js';
 import type { PredictionsTable, RevisionsTable, Schema } from './schema.js';
@@ -91,6 +92,7 @@ async function internRevisions(db: Kysely<Schema>, rows: readonly NewPrediction[
 
 async function recordSome(db: Kysely<Schema>, rows: readonly NewPrediction[]): Promise<void> {
   const texts = await internTexts(db, [...new Set(rows.flatMap((row) => [row.premise, row.nli_hypothesis]))]);
+  failpoint('judgements.texts.written');
   const revisions = await internRevisions(db, rows);
   const values = rows.map((row): Insertable<PredictionsTable> => ({
     id: row.id,
@@ -110,6 +112,7 @@ async function recordSome(db: Kysely<Schema>, rows: readonly NewPrediction[]): P
     created_at: row.created_at,
   }));
   await db.insertInto('predictions').values(values).execute();
+  failpoint('judgements.written');
 }
 
 /** Records all `rows` or none. Throws when an id is already there, or a value is not what its column takes. */

@@ -176,10 +176,13 @@ export interface TrainingRunsTable {
   /** Why it failed. */
   error: string | null;
   seed: number;
-  /** Counts its beginnings: what an earlier beginning still writes is refused. */
+  /** Counts its beginnings, and is the fencing token: what an earlier beginning still writes is refused. */
   attempt: number;
-  /** Beginnings that ended by themselves: after three of them the run fails. */
+  /** Beginnings that died since the newest checkpoint: after three of them the run fails. */
   crashes: number;
+  /** The process that runs it, and until when it is believed to, unless it says so again. */
+  lease_owner: string | null;
+  lease_until: string | null;
   created_at: string;
   started_at: string | null;
   ended_at: string | null;
@@ -192,6 +195,16 @@ export interface TrainingRunEventsTable {
   at: string;
   /** JSON object with `type`. */
   event: string;
+}
+
+/** A state after an epoch that the run goes on from. Only the present attempt may write one. */
+export interface TrainingRunCheckpointsTable {
+  run_id: string;
+  epoch: number;
+  attempt: number;
+  /** Of the state's vectors, hex. */
+  sha256: string;
+  at: string;
 }
 
 /** The corrections and confirmations a run knew as usable; `used`: it was trained on. */
@@ -398,6 +411,7 @@ export interface Schema {
   page_sides: PageSidesTable;
   training_runs: TrainingRunsTable;
   training_run_events: TrainingRunEventsTable;
+  training_run_checkpoints: TrainingRunCheckpointsTable;
   training_run_corrections: TrainingRunCorrectionsTable;
   shadow_comparisons: ShadowComparisonsTable;
   live_shadows: LiveShadowsTable;

@@ -1,5 +1,6 @@
 /** The unit of work that stores corrections: links, replaces, tells what was there, and remembers the answer. */
 import type { Kysely } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { type Draft, reviewerOf, rowOf } from './correction-draft.js';
@@ -123,10 +124,12 @@ export async function storeCorrections(db: Kysely<Schema>, input: StoreInput): P
   const ledger = await openLedger(db, resolved, at);
   const steps = resolved.map((one) => step(ledger, one, key_id));
   await ledger.write(db);
+  failpoint('corrections.written');
   let next = 0;
   const all = items.map((item): Step => (isDraft(item) ? (steps[next++] as Step) : item));
   const results = await answer(db, ledger, all, rows);
   await appendAudit(db, ...actsOf(input, results));
+  failpoint('corrections.audited');
   const done = results.some((result) => 'outcome' in result);
   if (request !== null && done) await rememberAnswer(db, request, results);
   return results;

@@ -1,5 +1,6 @@
 /** The unit of work that forgets: a bounded number of the oldest predictions, and texts that only they used. */
 import { type Kysely, sql } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Schema } from './schema.js';
 
 export interface SweepInput {
@@ -64,6 +65,7 @@ export async function sweep(db: Kysely<Schema>, { before, max_bytes, limit }: Sw
   const full = (await usedBytes(db)) > max_bytes;
   const victims = await oldest(db, limit, full ? null : before);
   if (victims.length > 0) await forgetPredictions(db, victims);
+  failpoint('sweep.deleted');
   const bytes = await usedBytes(db);
   const more = victims.length > 0 && (victims.length === limit || bytes > max_bytes || full);
   return { deleted: victims.length, bytes, done: !more };

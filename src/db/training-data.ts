@@ -1,5 +1,6 @@
 /** The rows a training run or a comparison is made of, and the sides that were decided for their groups. */
 import { type Kysely, sql } from 'kysely';
+import { failpoint } from '../failpoints.js';
 import type { Label } from '../labels.js';
 import type { PublicCorrection } from './correction-rows.js';
 import type { Schema, Side } from './schema.js';
@@ -106,6 +107,7 @@ export async function storeSides(db: Kysely<Schema>, { sides, at }: SidesInput):
       .values(values)
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+    failpoint('sides.written');
     const keys = values.map(({ group_key }) => group_key);
     const stored = await db
       .selectFrom('page_sides')

@@ -4,6 +4,7 @@ import type { Label } from '../labels.js';
 import type { Recipe } from '../recipe.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import type { Schema, Side, TrainingRunsTable } from './schema.js';
+import type { RunCheckpoint } from './training-run-acts.js';
 
 /** Rows, counted when the run was asked for. */
 export interface RunCounts {
@@ -42,7 +43,7 @@ type Stored = Selectable<TrainingRunsTable>;
 
 export type TrainingRunRow = Omit<
   Stored,
-  'seq' | 'crashes' | 'actor' | 'parameters' | 'manifest' | 'counts' | 'progress'
+  'seq' | 'crashes' | 'lease_owner' | 'lease_until' | 'actor' | 'parameters' | 'manifest' | 'counts' | 'progress'
 > & {
   readonly parameters: Recipe;
   readonly counts: RunCounts;
@@ -156,6 +157,15 @@ export async function readRunEvents(
     .execute();
   return rows.map((row) => ({ ...row, event: JSON.parse(row.event) as RunEvent['event'] }));
 }
+
+/** The states that the run may go on from, the newest first. */
+export const readCheckpoints = (db: Kysely<Schema>, run_id: string): Promise<RunCheckpoint[]> =>
+  db
+    .selectFrom('training_run_checkpoints')
+    .select(['epoch', 'sha256'])
+    .where('run_id', '=', run_id)
+    .orderBy('epoch', 'desc')
+    .execute();
 
 /** A pair to learn from. */
 export interface TrainingPair {

@@ -12,15 +12,9 @@ import { storeCorrections } from './store-corrections.js';
 import { storeSides } from './training-data.js';
 import { sweep } from './sweep.js';
 import { withdrawCorrection } from './withdraw-correction.js';
-import {
-  beginTrainingRun,
-  cancelTrainingRun,
-  crashTrainingRun,
-  endTrainingRun,
-  noteTrainingRun,
-  parkTrainingRun,
-  startTrainingRun,
-} from './training-runs.js';
+import { cancelTrainingRun, endTrainingRun, noteTrainingRun, parkTrainingRun } from './training-run-acts.js';
+import { claimTrainingRun, crashTrainingRun, renewTrainingRun } from './training-run-leases.js';
+import { startTrainingRun } from './training-runs.js';
 
 export const units = {
   recordPredictions,
@@ -31,7 +25,8 @@ export const units = {
   insertAdapter,
   moveAlias,
   startTrainingRun,
-  beginTrainingRun,
+  claimTrainingRun,
+  renewTrainingRun,
   noteTrainingRun,
   endTrainingRun,
   crashTrainingRun,

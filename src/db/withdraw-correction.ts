@@ -1,6 +1,7 @@
 /** The unit of work that takes a correction back. */
 import type { Kysely } from 'kysely';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
 import { type Correction, toCorrections } from './correction-rows.js';
@@ -29,9 +30,11 @@ export async function withdrawCorrection(db: Kysely<Schema>, input: WithdrawInpu
     throw new Problem('conflict', 'a later answer of the same reviewer has replaced this correction');
   if (!('ended_by' in row)) {
     await db.deleteFrom('nli_corrections').where('id', '=', id).execute();
+    failpoint('withdrawal.deleted');
     await db.insertInto('nli_correction_history').values(ended).execute();
     const act = { act: 'correction.withdraw', subject_type: 'correction', subject_id: id, detail: {} } as const;
     await appendAudit(db, { ...by, at, ...act });
+    failpoint('withdrawal.written');
   }
   const [correction] = await toCorrections(db, [ended], MIN_CONFIDENCE);
   return correction as Correction;

@@ -1,9 +1,11 @@
 /** The worker that alone writes: queues units of work and commits them in groups. */
 import { migrations } from './migrations/index.js';
 import { Problem } from '../errors.js';
+import { failpoint } from '../failpoints.js';
 import { type Connection, openConnection } from './connection.js';
 import { localKysely } from './dialect.js';
-import { packFailure, toStorageProblem } from './failures.js';
+import { moveLog } from './checkpoint.js';
+import { packFailure, sqliteCode, toStorageProblem } from './failures.js';
 import { commitGroup, type GroupContext, type Job, type Units } from './group.js';
 import type { Envelope, OpenRequest, Replies, Reply, RewriteRequest } from './messages.js';
 import { migrate } from './migrate.js';
@@ -72,32 +74,53 @@ class Writer implements Server {
     const { replies, stopped } = await commitGroup(this.#context, jobs);
     this.#stopped = stopped;
     this.#post({ replies, group: true, stopped });
+    failpoint('group.replied');
+    if (stopped === null) this.#keepLogShort();
+  }
+
+  /** After the answers: what the log holds is on the disk already. */
+  #keepLogShort(): void {
+    this.#stopped = moveLog(this.#context.connection);
+    if (this.#stopped !== null) this.#post({ replies: [], group: false, stopped: this.#stopped });
   }
 
   #rewrite(): void {
     for (const { id, pages } of this.#rewrites.splice(0)) {
-      const reply = { replies: [rewritten(this.#context.connection, id, pages)], group: false, stopped: this.#stopped };
-      this.#post(reply);
+      if (this.#stopped !== null) {
+        this.#refuse([{ id }], this.#stopped);
+        continue;
+      }
+      const { reply, stopped } = rewritten(this.#context.connection, id, pages);
+      this.#stopped = stopped;
+      this.#post({ replies: [reply], group: false, stopped });
     }
   }
 
-  #refuse(jobs: readonly Job[], stopped: string): void {
+  #refuse(jobs: readonly Pick<Job, 'id'>[], stopped: string): void {
     const failure = packFailure(new Problem('storage-failed', stopped));
     this.#post({ replies: jobs.map(({ id }) => ({ id, ok: false, failure })), group: false, stopped });
   }
 }
 
 /** The new pages are gathered in a temporary file: the whole database would be too much for the memory. */
-function rewritten(connection: Connection, id: number, pages: boolean): Reply {
+function rewritten(
+  connection: Connection,
+  id: number,
+  pages: boolean,
+): { readonly reply: Reply; readonly stopped: string | null } {
   const settings = ['temp_store', 'busy_timeout'].map((name) => [name, connection.pragma(name, { simple: true })]);
   try {
     connection.pragma('temp_store = 1');
     connection.pragma(`busy_timeout = ${LOG_WAIT_MS}`);
     if (pages) connection.exec('vacuum');
+    failpoint('rewrite.vacuumed');
     const [log] = connection.pragma('wal_checkpoint(truncate)') as { readonly busy: number }[];
-    return { id, ok: true, output: log?.busy === 0 };
+    failpoint('rewrite.truncated');
+    return { reply: { id, ok: true, output: log?.busy === 0 }, stopped: null };
   } catch (error) {
-    return { id, ok: false, failure: packFailure(toStorageProblem(error, connection.name)) };
+    const failure = packFailure(toStorageProblem(error, connection.name));
+    const stopped = sqliteCode(error) === 'SQLITE_IOERR' ? failure.message : null;
+    return { reply: { id, ok: false, failure }, stopped };
   } finally {
     for (const [name, value] of settings) connection.pragma(`${String(name)} = ${String(value)}`);
   }

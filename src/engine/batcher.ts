@@ -20,13 +20,16 @@ export interface BatchLimits {
 }
 
 /** Above this share of padding a row waits for better company. */
-const MAX_PADDING = 1.15;
+export const MAX_PADDING = 1.15;
+/** Company is looked for among so many times the rows of a batch, the oldest: a long queue is not sorted for each batch. */
+const LOOK_AHEAD = 4;
 
 /** The rows of the next batch, shortest first; none when it is better to wait. `waiting` is in order of arrival. */
 export function nextBatch<W extends Waiting>(waiting: readonly W[], limits: BatchLimits, now: number): W[] {
   const [oldest] = waiting;
   if (!oldest) return [];
-  const company = waiting.filter(({ key }) => key === oldest.key).sort((a, b) => a.length - b.length);
+  const near = waiting.filter(({ key }) => key === oldest.key).slice(0, LOOK_AHEAD * limits.rows);
+  const company = near.sort((a, b) => a.length - b.length);
   const batch = around(company, company.indexOf(oldest), limits);
   const full = batch.length < company.length || batch.length >= limits.rows;
   return full || now - oldest.since >= limits.ageMs ? batch : [];

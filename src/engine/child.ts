@@ -1,5 +1,6 @@
 /** The program of an inference child: opens the checkpoint, then answers batches until its parent is gone. */
 import os from 'node:os';
+import { endWithParent } from '../orphan.js';
 import type { AdapterMessage, BatchMessage, FromChild, MixMessage, OpenMessage, ToChild } from './messages.js';
 import { Model } from './model.js';
 
@@ -25,6 +26,8 @@ process.on('message', (message: ToChild) => {
   if (message.kind === 'open') opened = open(message);
   else void receive(message);
 });
+
+endWithParent();
 
 const send = (message: FromChild): void => void process.send?.(message);
 

@@ -4,6 +4,9 @@ import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { Precision } from '../graph/linears.js';
 import { InferencePool } from './pool.js';
+import type { Work } from './queue.js';
+
+export type { Work } from './queue.js';
 
 export interface ClassifyOptions {
   /** Digest of the adapter to answer with, which the engine must hold; null (the default) for the base model. */
@@ -38,6 +41,8 @@ export interface EngineStatus {
   readonly children: readonly ChildStatus[];
   readonly queuedPairs: number;
   readonly queuedTokens: number;
+  /** Of all children together, as their latest batches show. */
+  readonly tokensPerSecond: number;
   /** Since the start. */
   readonly totals: Readonly<EngineTotals>;
 }
@@ -58,10 +63,15 @@ export interface EngineTotals {
 export interface Engine {
   /**
    * Logits of each row, [labels] in the checkpoint's order, in the order of `rows`; null where they are not finite.
-   * Rejects with Problem 'queue-full' at once, 'unavailable' when a child died twice on a row, the deadline passed or the
-   * engine closes, RangeError for a row without tokens or with ids outside the vocabulary, or the signal's reason.
+   * Rejects with Problem 'queue-full' at once, 'deadline' when that passed, 'unavailable' when a child died twice on a row
+   * or the engine closes, RangeError for a row without tokens or with ids outside the vocabulary, or the signal's reason.
    */
   classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
+  /**
+   * Keeps room for rows that are being prepared, by an estimate, until the function it gives is called, which has to be
+   * before they are classified. Throws Problem 'queue-full' when they would not fit, or could not be done in time.
+   */
+  reserve(work: Work): () => void;
   /**
    * Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it.
    * Rejects with Problem 'unavailable' when one of them cannot: then none keeps it.
@@ -92,7 +102,10 @@ export interface EngineOptions {
   /** Of the frozen Linears. */
   readonly precision: Precision;
   readonly queuePairs: number;
+  /** Padded tokens: those of the rows, and the most that batching adds to them. */
   readonly queueTokens: number;
+  /** Work that would wait longer is refused: what is accepted has to be answered within the time that a stop may take. */
+  readonly longestWaitMs: number;
   /** Padded tokens of a batch; less where the machine would need more than a second for them. */
   readonly batchTokens: number;
   readonly batchRows: number;
@@ -109,6 +122,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   precision: 'float32',
   queuePairs: 4096,
   queueTokens: 262_144,
+  longestWaitMs: 15_000,
   batchTokens: 1024,
   batchRows: 64,
   batchAgeMs: 0,

@@ -1,13 +1,13 @@
 /** Children, queue and the rows on their way between them. */
 import os from 'node:os';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
-import { Problem } from '../errors.js';
+import { overdue, Problem } from '../errors.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { ClassifyOptions, Engine, EngineOptions, EngineStatus, EngineTotals } from './engine.js';
 import type { BatchMessage } from './messages.js';
 import { HeldAdapters } from './held-adapters.js';
 import type { InferenceChild } from './inference-child.js';
-import { Queue, paddedTokens, tokensOf } from './queue.js';
+import { type Pace, Queue, paddedTokens, tokensOf, type Work } from './queue.js';
 import { type Entry, Request } from './request.js';
 import { mixOf, ridersFor, type Seat, seatsOf, tellRider } from './seats.js';
 import { Slot } from './slot.js';
@@ -45,6 +45,8 @@ export class InferencePool implements Engine {
   /** Adapters that every child has had the time to load. */
   readonly #loaded = new Set<string>();
   #batches = 0;
+  /** Tokens that the children have. */
+  #running = 0;
   #retries = 0;
   #wideRuns = false;
   #closed = false;
@@ -75,12 +77,17 @@ export class InferencePool implements Engine {
     for (const row of rows) this.#check(row);
     options.signal?.throwIfAborted();
     if (this.#closed || this.#hopeless()) throw this.#nobody();
-    const { adapter = null, adapters = [adapter], riders = [], mix } = options;
+    const { adapter = null, adapters = [adapter], riders = [], mix, deadline } = options;
     if (!adapters.every((one) => one === null || this.#isHeld(one))) throw unavailable('the adapter is not loaded');
-    const request = new Request(rows, { adapters, riders, mix }, performance.now());
-    this.#queue.push(request, this.#tokensPerSecond());
+    const request = new Request(rows, { adapters, riders, mix, deadline }, performance.now());
+    this.#queue.push(request, this.#pace());
     this.#dispatch();
     return this.#whileWanted(request, options);
+  }
+
+  reserve(work: Work): () => void {
+    if (this.#closed || this.#hopeless()) throw this.#nobody();
+    return this.#queue.reserve(work, this.#pace());
   }
 
   /** One bad row would fail the batch of its mates. */
@@ -156,6 +163,7 @@ export class InferencePool implements Engine {
       children: this.#slots.map(({ child, state }) => ({ pid: child.pid, state })),
       queuedPairs: this.#queue.length,
       queuedTokens: this.#queue.tokens,
+      tokensPerSecond: this.#tokensPerSecond(),
       totals: { ...this.#totals },
     };
   }
@@ -172,14 +180,10 @@ export class InferencePool implements Engine {
   }
 
   /** The answer, unless the client goes or the deadline passes before it. */
-  async #whileWanted(
-    request: Request,
-    { signal, deadline = Number.POSITIVE_INFINITY }: ClassifyOptions,
-  ): Promise<(Float32Array | null)[]> {
+  async #whileWanted(request: Request, { signal }: ClassifyOptions): Promise<(Float32Array | null)[]> {
     const abandon = (): void => this.#fail(request, signal?.reason as Error);
-    const overdue = (): void => this.#fail(request, unavailable('the deadline passed'));
-    const left = Math.min(deadline - performance.now(), LONGEST_TIMER_MS);
-    const timer = setTimeout(overdue, left);
+    const left = Math.min(request.deadline - performance.now(), LONGEST_TIMER_MS);
+    const timer = setTimeout(() => this.#fail(request, overdue()), left);
     signal?.addEventListener('abort', abandon, { once: true });
     const used = adaptersOf(request);
     for (const adapter of used) this.#adapters.use(adapter);
@@ -193,7 +197,11 @@ export class InferencePool implements Engine {
   }
 
   #tokensPerSecond(): number {
-    return this.#slots.reduce((sum, slot) => sum + slot.tokensPerSecond, 0);
+    return this.#slots.reduce((sum, { rate }) => sum + rate.tokensPerSecond, 0);
+  }
+
+  #pace(): Pace {
+    return { tokensPerSecond: this.#tokensPerSecond(), running: this.#running, now: performance.now() };
   }
 
   /** Gives every idle child a share of what waits. */
@@ -236,7 +244,7 @@ export class InferencePool implements Engine {
 
   /** Of any batch. */
   #mostTokens(idle: readonly Slot[]): number {
-    const affordable = Math.min(...idle.map((slot) => slot.tokensPerSecond)) * MAX_BATCH_SECONDS;
+    const affordable = Math.min(...idle.map((slot) => slot.rate.tokensPerSecond)) * MAX_BATCH_SECONDS;
     return Math.min(this.#options.batchTokens, affordable);
   }
 
@@ -248,16 +256,21 @@ export class InferencePool implements Engine {
 
   async #run(wide: Slot | undefined, other: Slot, seats: readonly Seat[]): Promise<void> {
     const slot = wide ?? other;
-    const predictedMs = (1000 * paddedTokens(seats)) / slot.tokensPerSecond;
+    const predictedMs = (1000 * paddedTokens(seats)) / slot.rate.tokensPerSecond;
     const shareCores = wide && this.#reserveCores(predictedMs);
     slot.state = 'busy';
+    this.#running += tokensOf(seats);
+    const started = performance.now();
     try {
       const batch = { ...packed(seats), id: ++this.#batches, wide: wide !== undefined };
       const limitMs = Math.max(this.#options.stuckAfterMs, SLOWER_THAN_PREDICTED * predictedMs);
-      this.#settle(seats, await slot.child.run(batch, limitMs));
+      const logits = await slot.child.run(batch, limitMs);
+      if (wide === undefined) slot.rate.add(tokensOf(seats), performance.now() - started);
+      this.#settle(seats, logits);
     } catch (error) {
       this.#retry(seats, error as Error);
     }
+    this.#running -= tokensOf(seats);
     shareCores?.();
     if (slot.state === 'busy') slot.state = 'idle';
     this.#dispatch();

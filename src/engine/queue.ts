@@ -1,17 +1,40 @@
-/** The rows that wait for a child: bounded, in order of arrival. */
-import { Problem } from '../errors.js';
-import { type BatchLimits, nextBatch } from './batcher.js';
+/** The rows that wait for a child: bounded, in order of arrival, none past its deadline. */
+import { overdue, Problem } from '../errors.js';
+import { type BatchLimits, MAX_PADDING, nextBatch } from './batcher.js';
 import type { Entry, Request } from './request.js';
 
 export interface QueueLimits {
   readonly queuePairs: number;
+  /** Padded tokens: those of the rows, and the most that batching adds to them. */
   readonly queueTokens: number;
+  /** How long work may be expected to wait. */
+  readonly longestWaitMs: number;
 }
+
+/** Work that is on its way to the queue, by an estimate. */
+export interface Work {
+  readonly pairs: number;
+  readonly tokens: number;
+  /** In the clock of performance.now(). */
+  readonly deadline: number;
+}
+
+/** How fast the queue moves. */
+export interface Pace {
+  readonly tokensPerSecond: number;
+  /** Tokens that the children have. */
+  readonly running: number;
+  readonly now: number;
+}
+
+/** The work is expected to take so many times what the rate says. */
+const CAUTION = 1.5;
 
 export class Queue {
   readonly #limits: QueueLimits;
   #entries: Entry[] = [];
   #tokens = 0;
+  readonly #reserved = { pairs: 0, tokens: 0 };
 
   constructor(limits: QueueLimits) {
     this.#limits = limits;
@@ -29,14 +52,23 @@ export class Queue {
     return this.#entries[0]?.since;
   }
 
-  /** Throws Problem 'queue-full' when the request does not fit any more; `tokensPerSecond` tells when to come back. */
-  push({ entries }: Request, tokensPerSecond: number): void {
-    const { queuePairs, queueTokens } = this.#limits;
-    const tokens = this.#tokens + workOf(entries);
-    if (this.#entries.length + entries.length > queuePairs || tokens > queueTokens) {
-      const retryAfter = tokensPerSecond > 0 ? Math.max(1, Math.ceil(this.#tokens / tokensPerSecond)) : 1;
-      throw new Problem('queue-full', `at most ${queuePairs} pairs and ${queueTokens} tokens may wait`, { retryAfter });
+  /**
+   * Keeps room for work until its rows are pushed; to be ended once, before that. Throws Problem 'queue-full' when there
+   * is none, when the work could not be done by its deadline, or when it would wait longer than anything may. What finds
+   * nothing before it is let in: an estimate may be wrong, and only work tells how fast the children are.
+   */
+  reserve(work: Work, pace: Pace): () => void {
+    if (this.#entries.length + this.#reserved.pairs > 0) {
+      this.#refuseWithoutRoom(work, pace);
+      this.#refuseTooLate(work, pace);
     }
+    this.#reserve(work, 1);
+    return () => this.#reserve(work, -1);
+  }
+
+  /** Throws Problem 'queue-full' when the request does not fit any more. */
+  push({ entries }: Request, pace: Pace): void {
+    this.#refuseWithoutRoom({ pairs: entries.length, tokens: workOf(entries) }, pace);
     this.#replace([...this.#entries, ...entries]);
   }
 
@@ -45,8 +77,9 @@ export class Queue {
     this.#replace([...entries.toSorted((a, b) => a.since - b.since), ...this.#entries]);
   }
 
-  /** The next batch, taken out; empty when it is better to wait. */
+  /** The next batch, taken out; empty when it is better to wait. Requests past their deadline are told, not judged. */
   take(limits: BatchLimits, now: number): Entry[] {
+    this.#dropOverdue(now);
     const each = this.#entries[0]?.adapters.length ?? 1;
     const batch = nextBatch(this.#entries, { ...limits, tokens: limits.tokens / each, rows: limits.rows / each }, now);
     const taken = new Set(batch);
@@ -64,11 +97,52 @@ export class Queue {
     this.#replace([]);
   }
 
+  #dropOverdue(now: number): void {
+    const late = new Set(this.#entries.map(({ request }) => request).filter(({ deadline }) => deadline <= now));
+    for (const request of late) request.fail(overdue());
+    if (late.size > 0) this.#replace(this.#entries.filter(({ request }) => !late.has(request)));
+  }
+
+  #refuseWithoutRoom({ pairs, tokens }: Omit<Work, 'deadline'>, { tokensPerSecond }: Pace): void {
+    const { queuePairs, queueTokens } = this.#limits;
+    const waiting = { pairs: this.#entries.length + this.#reserved.pairs, tokens: this.#ahead() };
+    const morePairs = waiting.pairs + pairs - queuePairs;
+    const moreTokens = waiting.tokens + tokens - queueTokens / MAX_PADDING;
+    if (morePairs <= 0 && moreTokens <= 0) return;
+    const tokensPerPair = waiting.tokens / Math.max(1, waiting.pairs);
+    const excess = Math.min(waiting.tokens, Math.max(moreTokens, morePairs * tokensPerPair));
+    const detail = `at most ${queuePairs} pairs and ${queueTokens} padded tokens may wait`;
+    throw new Problem('queue-full', detail, { retryAfter: seconds((1000 * excess) / tokensPerSecond) });
+  }
+
+  #refuseTooLate({ tokens, deadline }: Work, { tokensPerSecond, running, now }: Pace): void {
+    const waitMs = (1000 * CAUTION * (this.#ahead() + running)) / tokensPerSecond;
+    const workMs = (1000 * CAUTION * tokens) / tokensPerSecond;
+    const lateMs = Math.max(waitMs - this.#limits.longestWaitMs, now + waitMs + workMs - deadline);
+    if (lateMs <= 0) return;
+    throw new Problem('queue-full', 'what waits already cannot be done in time for this', {
+      retryAfter: seconds(Math.min(waitMs, lateMs)),
+    });
+  }
+
+  /** Tokens that wait, or are about to. */
+  #ahead(): number {
+    return this.#tokens + this.#reserved.tokens;
+  }
+
+  #reserve({ pairs, tokens }: Work, sign: 1 | -1): void {
+    this.#reserved.pairs += sign * pairs;
+    this.#reserved.tokens += sign * tokens;
+  }
+
   #replace(entries: Entry[]): void {
     this.#entries = entries;
     this.#tokens = workOf(entries);
   }
 }
+
+/** For Retry-After: whole seconds, at least one, also where no child has measured itself yet. */
+const seconds = (ms: number): number => (Number.isFinite(ms) ? Math.max(1, Math.ceil(ms / 1000)) : 1);
 
 /** Tokens to be run: a row that several adapters judge counts for each. */
 const workOf = (entries: readonly Entry[]): number =>

@@ -18,24 +18,33 @@ export interface Entry {
   attempts: number;
 }
 
+/** What is asked of all rows of a request. */
 export interface Judged {
   readonly adapters: readonly (string | null)[];
   /** By row. */
   readonly riders?: readonly (Rider | undefined)[];
+  /** Lets rows share a batch with those of other adapters. */
   readonly mix?: string | undefined;
+  /** In the clock of performance.now(); none by default. */
+  readonly deadline?: number | undefined;
 }
 
 export class Request {
   readonly answer: Promise<(Float32Array | null)[]>;
   readonly entries: readonly Entry[];
   readonly #logits: (Float32Array | null)[];
+  readonly deadline: number;
   #left: number;
   #resolve!: (logits: (Float32Array | null)[]) => void;
   #reject!: (reason: Error) => void;
   settled = false;
 
-  /** `mix` lets rows share a batch with those of other adapters. */
-  constructor(rows: readonly Int32Array[], { adapters, riders, mix }: Judged, since: number) {
+  constructor(
+    rows: readonly Int32Array[],
+    { adapters, riders, mix, deadline = Number.POSITIVE_INFINITY }: Judged,
+    since: number,
+  ) {
+    this.deadline = deadline;
     this.#left = rows.length * adapters.length;
     this.#logits = Array.from({ length: this.#left }, () => null);
     this.answer = new Promise((resolve, reject) => {

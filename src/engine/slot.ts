@@ -2,6 +2,7 @@
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import { InferenceChild } from './inference-child.js';
 import type { OpenMessage } from './messages.js';
+import { Rate } from './rate.js';
 
 const MAX_BACKOFF_MS = 5000;
 const FIRST_BACKOFF_MS = 100;
@@ -29,9 +30,10 @@ export class Slot {
   state: 'starting' | 'idle' | 'busy' = 'starting';
   /** Takes no batch although it may be idle: it makes an adapter ready. */
   reserved = false;
+  /** Of the everyday session. */
+  rate = new Rate(0);
   /** The mixes that its child is ready for. */
   readonly mixes = new Set<string>();
-  tokensPerSecond = 0;
   /** Starts in a row that failed. */
   failures = 0;
 
@@ -78,7 +80,7 @@ export class Slot {
   }
 
   #ready(rate: number): void {
-    this.tokensPerSecond = rate;
+    this.rate = new Rate(rate);
     this.state = 'idle';
     this.failures = 0;
     this.#events.onIdle();

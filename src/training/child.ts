@@ -1,28 +1,48 @@
 /** The program of a run's child: the loop, its saved states and its gradient children. It ends when its parent is gone. */
 import os from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readHead } from '../checkpoint/head.js';
+import { failpoint } from '../failpoints.js';
+import { isFull } from '../files.js';
+import { endWithParent } from '../orphan.js';
 import { epochBatches } from './batches.js';
 import { GradientFailure, type GradientPool } from './gradient-pool.js';
 import { type Position, type StepReport, startOf, train } from './loop.js';
-import type { Job, LastMessage, ProgressMessage, StartMessage, StepMessage, TrainingRows } from './messages.js';
+import type {
+  AliveMessage,
+  Job,
+  LastMessage,
+  ProgressMessage,
+  StartMessage,
+  StepMessage,
+  TrainingRows,
+} from './messages.js';
 import { type Example, MICRO_ROWS, oneHot } from './micro-batch.js';
 import { initialParameters, parameterLayout, planOf } from './parameters.js';
-import { loadState, saveState } from './saved-state.js';
+import { loadState, type SavedState, saveState } from './saved-state.js';
 import { openTriedPool } from './trial.js';
+
+/** Of signs of life. */
+const EVERY_MS = 1000;
+const ROOM_RETRY_MS = 1000;
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);
 process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the service decides
 process.once('message', ({ job }: StartMessage) => void work(job));
+endWithParent();
+setInterval(() => send({ kind: 'alive' }), EVERY_MS).unref();
 
 /** A parent that is gone takes no message; its end is told by 'disconnect'. */
-const send = (message: ProgressMessage): void => void process.send?.(message, () => undefined);
+const send = (message: ProgressMessage | AliveMessage): void => void process.send?.(message, () => undefined);
 
 async function work(job: Job): Promise<void> {
+  failpoint('child.asked');
   const outcome = await attempt(job).catch((error: unknown): LastMessage => {
     const reason = error instanceof Error ? error.message : String(error);
     return { kind: error instanceof GradientFailure && error.gone ? 'broken' : 'failed', reason };
   });
+  failpoint('child.trained');
   // Without waiting for it, disconnecting would drop what is not written yet.
   process.send?.(outcome, () => process.disconnect());
 }
@@ -41,6 +61,7 @@ async function attempt(job: Job): Promise<LastMessage> {
   const { pool, fallback } = await openTriedPool(options, children, ...(await trialOf(job)));
   try {
     const position = await begin(job);
+    failpoint('child.begun');
     send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids], fallback });
     return { kind: 'trained', parameters: await run(job, position, pool) };
   } finally {
@@ -58,9 +79,9 @@ async function trialOf({ checkpoint, setup, rows }: Job): Promise<[Float32Array,
   return [parameters, first!.slice(0, MICRO_ROWS).map((row) => examples[row]!)];
 }
 
-async function begin({ checkpoint, setup, directory, digest }: Job): Promise<Position> {
+async function begin({ checkpoint, setup, directory, digest, states }: Job): Promise<Position> {
   const layout = parameterLayout(checkpoint.config, planOf(checkpoint.config, setup));
-  const saved = await loadState(directory, digest, layout.length);
+  const saved = await loadState(directory, digest, layout.length, states);
   return saved ?? startOf(initialParameters(layout, await readHead(checkpoint), setup.seed));
 }
 
@@ -75,10 +96,24 @@ async function run(
     gradient: (...given) => pool.gradient(...given),
     onStep: (report) => send(meter(report)),
     onEpoch: async (position) => {
-      await saveState(directory, digest, position);
-      send({ kind: 'epoch', epoch: position.epoch });
+      const saved = await whenThereIsRoom(position.epoch, () => saveState(directory, digest, position));
+      failpoint('child.state.saved');
+      send({ kind: 'epoch', ...saved });
     },
   });
+}
+
+/** A full disk is not the run's fault, and hours of work wait for its state. */
+async function whenThereIsRoom(epoch: number, save: () => Promise<SavedState>): Promise<SavedState> {
+  for (let told = false; ; told = true) {
+    try {
+      return await save();
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      if (!told) send({ kind: 'waiting', epoch, reason: `no space left on the disk: ${(error as Error).message}` });
+    }
+    await sleep(ROOM_RETRY_MS);
+  }
 }
 
 function examplesOf({ ids, lengths, labels }: TrainingRows, count: number): Example[] {

@@ -1,5 +1,7 @@
 /** The program of a gradient child: opens the gradient graph, then does micro-batches until its parent is gone. */
 import os from 'node:os';
+import { failpoint } from '../failpoints.js';
+import { endWithParent } from '../orphan.js';
 import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
 import { type TrainingSession, openTraining } from './session.js';
 
@@ -11,6 +13,7 @@ os.setPriority(os.constants.priority.PRIORITY_LOW);
 process.on('disconnect', () => process.exit());
 process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the parent decides
 process.on('message', (message: ToGradientChild) => void answer(message));
+endWithParent();
 
 async function answer(message: ToGradientChild): Promise<void> {
   try {
@@ -29,5 +32,6 @@ async function work({ parameters, micros, step }: WorkMessage) {
   const { run } = await session;
   const results = [];
   for (const micro of micros) results.push(await run(parameters, micro, step));
+  failpoint('gradient.computed');
   return results;
 }

@@ -7,6 +7,7 @@ import type { LayerLinear } from '../checkpoint/names.js';
 import type { TrainingPrecision } from '../recipe.js';
 import type { LoopParameters, StepReport } from './loop.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
+import type { SavedState } from './saved-state.js';
 import type { TrainingOptions } from './session.js';
 
 export interface TrainingRows {
@@ -33,8 +34,10 @@ export interface Job {
   readonly checkpoint: Checkpoint;
   readonly setup: TrainingSetup;
   readonly rows: TrainingRows;
-  /** Where states are kept. */
+  /** Where states are kept; it is there. */
   readonly directory: string;
+  /** What the run may go on from, the newest first. */
+  readonly states: readonly SavedState[];
   /** Processes that compute gradients. */
   readonly children: number;
 }
@@ -61,9 +64,20 @@ export interface StepMessage extends StepReport {
 }
 
 /** The epoch's state is on the disk. */
-export interface EpochMessage {
+export interface EpochMessage extends SavedState {
   readonly kind: 'epoch';
+}
+
+/** The disk has no room for the epoch's state: the child tries again and again. */
+export interface WaitingMessage {
+  readonly kind: 'waiting';
   readonly epoch: number;
+  readonly reason: string;
+}
+
+/** The child's own thread turns, whatever its gradient children do. */
+export interface AliveMessage {
+  readonly kind: 'alive';
 }
 
 export interface TrainedMessage {
@@ -84,9 +98,9 @@ export interface BrokenMessage {
   readonly reason: string;
 }
 
-export type ProgressMessage = StartedMessage | StepMessage | EpochMessage;
+export type ProgressMessage = StartedMessage | StepMessage | EpochMessage | WaitingMessage;
 export type LastMessage = TrainedMessage | FailedMessage | BrokenMessage;
-export type FromRunChild = ProgressMessage | LastMessage;
+export type FromRunChild = ProgressMessage | AliveMessage | LastMessage;
 
 /** The first message to a gradient child. */
 export interface OpenMessage {

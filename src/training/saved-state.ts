@@ -3,8 +3,9 @@
  * A file counts only when its checksum is right and it belongs to the same job.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { failpoint } from '../failpoints.js';
 import { writeDurably } from '../files.js';
 import type { Position } from './loop.js';
 
@@ -21,40 +22,60 @@ interface Header {
 }
 
 /** Also an earlier state is kept, should the newest be damaged. */
-const KEPT = 2;
+export const KEPT_STATES = 2;
 const NAME = /^epoch-(\d+)\.state$/;
 const BYTES = Float32Array.BYTES_PER_ELEMENT;
 
-/** Keeps the state; when this resolves it is on the disk. */
-export async function saveState(directory: string, job: string, position: Position): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  await writeDurably(path.join(directory, `epoch-${position.epoch}.state`), encodeState(job, position));
-  const states = await listStates(directory);
-  for (const { file } of states.slice(KEPT)) await rm(file, { force: true });
+/** The file of the state after that epoch. */
+export const stateName = (epoch: number): string => `epoch-${epoch}.state`;
+
+/** A state by what tells it from any other. */
+export interface SavedState {
+  readonly epoch: number;
+  /** Of its vectors, hex. */
+  readonly sha256: string;
 }
 
-/** The newest whole state of the job; null: it begins anew. */
-export async function loadState(directory: string, job: string, length: number): Promise<Position | null> {
-  for (const { file } of await listStates(directory)) {
-    const position = decodeState(await readFile(file), job, length);
+/** Keeps the state in a directory that is there; when this resolves it is on the disk. */
+export async function saveState(directory: string, job: string, position: Position): Promise<SavedState> {
+  const { header, file } = encodeState(job, position);
+  await writeDurably(path.join(directory, stateName(position.epoch)), file);
+  return { epoch: position.epoch, sha256: header.sha256 };
+}
+
+/** The first of these states that is whole and the job's; null: it begins anew. */
+export async function loadState(
+  directory: string,
+  job: string,
+  length: number,
+  states: readonly SavedState[],
+): Promise<Position | null> {
+  for (const { epoch, sha256: expected } of states) {
+    const file = await readFile(path.join(directory, stateName(epoch))).catch(absent);
+    const position = file && decodeState(file, job, length, expected);
     if (position) return position;
   }
   return null;
 }
 
-async function listStates(directory: string): Promise<{ file: string; epoch: number }[]> {
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-  const states = names.flatMap((name) => {
-    const epoch = NAME.exec(name)?.[1];
-    return epoch === undefined ? [] : [{ file: path.join(directory, name), epoch: Number(epoch) }];
-  });
-  return states.sort((a, b) => b.epoch - a.epoch);
+function absent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
-export function encodeState(job: string, { epoch, parameters, optimizer }: Position): Uint8Array {
+/** Removes all but the newest states up to that epoch. */
+export async function pruneStates(directory: string, newest: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const epoch = Number(NAME.exec(name)?.[1] ?? Number.NaN);
+    if (!(epoch <= newest - KEPT_STATES)) continue;
+    await rm(path.join(directory, name), { force: true });
+    failpoint('run.state.removed');
+  }
+}
+
+export function encodeState(
+  job: string,
+  { epoch, parameters, optimizer }: Position,
+): { readonly header: Header; readonly file: Uint8Array } {
   const body = Buffer.concat([parameters, optimizer.first, optimizer.second].map(bytesOf));
   const header: Header = {
     format: 1,
@@ -64,15 +85,16 @@ export function encodeState(job: string, { epoch, parameters, optimizer }: Posit
     length: parameters.length,
     sha256: sha256(body),
   };
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]);
+  return { header, file: Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body]) };
 }
 
-/** Null for a damaged file and for another job's. */
-export function decodeState(file: Buffer, job: string, length: number): Position | null {
+/** Null for a damaged file, for another job's, and for another state than the one of that digest. */
+export function decodeState(file: Buffer, job: string, length: number, expected?: string): Position | null {
   const end = file.indexOf('\n');
   const header = parseHeader(file.subarray(0, Math.max(0, end)));
   const body = file.subarray(end + 1);
   if (header?.format !== 1 || header.job !== job || header.length !== length) return null;
+  if (expected !== undefined && header.sha256 !== expected) return null;
   if (body.length !== 3 * length * BYTES || sha256(body) !== header.sha256) return null;
   const [parameters, first, second] = [0, 1, 2].map((i) => floats(body, i * length, length));
   return {

@@ -4,13 +4,16 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { Checkpoint } from '../checkpoint/checkpoint.js';
 import { LAYER_LINEARS, type LayerLinear } from '../checkpoint/names.js';
+import { failpoint } from '../failpoints.js';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { Recipe } from '../recipe.js';
 import type { FromRunChild, Job, LastMessage, ProgressMessage, StartMessage, TrainingRows } from './messages.js';
 import { MICRO_ROWS } from './micro-batch.js';
 import { adapterOf, parameterLayout, planOf } from './parameters.js';
+import type { SavedState } from './saved-state.js';
 
 export type { Job, ProgressMessage, StepMessage, TrainingRows } from './messages.js';
+export { KEPT_STATES, pruneStates, stateName } from './saved-state.js';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
 
@@ -35,13 +38,15 @@ export interface JobInput {
   readonly code_version: string;
   /** Token ids, and the place of the right label in the checkpoint's order. */
   readonly rows: readonly { readonly ids: Int32Array; readonly label: number }[];
-  /** Where the run's states are kept; made when missing. */
+  /** Where the run's states are kept; it is there. */
   readonly directory: string;
+  /** What the run may go on from, the newest first. */
+  readonly states: readonly SavedState[];
   /** Gradient children; more than a batch has micro-batches would idle. */
   readonly children: number;
 }
 
-export function createJob({ checkpoint, recipe, code_version, rows, directory, children }: JobInput): Job {
+export function createJob({ checkpoint, recipe, code_version, rows, directory, states, children }: JobInput): Job {
   const packed = pack(rows);
   const setup = { ...recipe, linears: linearsOf(recipe.target_modules) };
   const identity = JSON.stringify([checkpoint.digest, code_version, recipe]);
@@ -54,6 +59,7 @@ export function createJob({ checkpoint, recipe, code_version, rows, directory, c
     setup,
     rows: packed,
     directory,
+    states,
     digest: digest.digest('hex'),
     children: Math.max(1, Math.min(children, useful)),
   };
@@ -73,16 +79,24 @@ function pack(rows: JobInput['rows']): TrainingRows {
   };
 }
 
+export interface TrainingListener {
+  onProgress(message: ProgressMessage): void;
+  /** A child that is silent for so long is stuck, and killed. */
+  readonly silentAfterMs: number;
+}
+
 /** Starts the job in a process of its own, of lowest priority. */
-export function startTraining(job: Job, onProgress: (message: ProgressMessage) => void): TrainingProcess {
+export function startTraining(job: Job, listener: TrainingListener): TrainingProcess {
   const child = fork(PROGRAM, [], {
     serialization: 'advanced',
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  const ended = lastMessage(child, onProgress);
+  failpoint('run.child.started');
+  const ended = lastMessage(child, listener);
   const start: StartMessage = { kind: 'start', job };
   child.send(start, () => undefined);
+  failpoint('run.child.asked');
   return {
     pid: child.pid,
     outcome: ended.then((last) => outcomeOf(job, last)),
@@ -90,18 +104,30 @@ export function startTraining(job: Job, onProgress: (message: ProgressMessage) =
   };
 }
 
-function lastMessage(child: ChildProcess, onProgress: (message: ProgressMessage) => void): Promise<LastMessage> {
+function lastMessage(child: ChildProcess, { onProgress, silentAfterMs }: TrainingListener): Promise<LastMessage> {
   return new Promise((resolve) => {
     let last: LastMessage | undefined;
+    let stuck: LastMessage | undefined;
+    const silence = setTimeout(() => {
+      stuck = broken(`no sign of life for ${Math.round(silentAfterMs / 1000)} s`);
+      child.kill('SIGKILL');
+    }, silentAfterMs);
     child.on('message', (message: FromRunChild) => {
+      failpoint('run.child.heard');
+      silence.refresh();
       if (message.kind === 'trained' || message.kind === 'failed' || message.kind === 'broken') last = message;
-      else onProgress(message);
+      else if (message.kind !== 'alive') onProgress(message);
     });
-    const broken = (how: string): LastMessage => ({ kind: 'broken', reason: `the training child ended (${how})` });
-    child.once('error', (error) => resolve(broken(error.message)));
-    child.once('exit', (code, signal) => resolve(last ?? broken(signal ?? `exit code ${code}`)));
+    const end = (how: LastMessage): void => {
+      clearTimeout(silence);
+      resolve(last ?? stuck ?? how);
+    };
+    child.once('error', (error) => end(broken(error.message)));
+    child.once('exit', (code, signal) => end(broken(signal ?? `exit code ${code}`)));
   });
 }
+
+const broken = (how: string): LastMessage => ({ kind: 'broken', reason: `the training child ended (${how})` });
 
 function outcomeOf({ checkpoint, setup }: Job, last: LastMessage): Outcome {
   if (last.kind !== 'trained') return last;

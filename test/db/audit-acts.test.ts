@@ -41,9 +41,11 @@ t.test('training runs', async (t) => {
   await t.rejects(db.run('startTrainingRun', { ...run('r3'), rows: [] }));
   await db.run('cancelTrainingRun', { id: 'r2', at, by });
   await db.run('cancelTrainingRun', { id: 'r2', at, by });
-  let fence = await db.run('beginTrainingRun', { base_digest: 'b1', at });
+  const lease = { owner: 'p1', lease_until: at };
+  const claim = await db.run('claimTrainingRun', { base_digest: 'b1', at, lease });
+  let fence = claim.kind === 'claimed' ? claim.fence : null;
   await db.run('endTrainingRun', { id: 'r1', attempt: 9, at, state: 'failed', error: 'late' });
-  while (fence !== null) fence = await db.run('crashTrainingRun', { ...fence, at, reason: 'broken' });
+  while (fence !== null) fence = await db.run('crashTrainingRun', { ...fence, at, reason: 'broken', lease });
   const started = '{"trigger":false,"force":true,"used":1}';
   t.strictSame(await acts(db), [
     `run.start key-1 operator r1 ${started}`,

@@ -132,7 +132,7 @@ t.test('on a full disk units are refused, reads go on, and writes come back with
   ]);
   const full = {
     status: 'rejected',
-    reason: { code: 'storage-failed', message: /errata.db has no space left to grow/ },
+    reason: { code: 'storage-full', message: /errata.db has no space left to grow/ },
   };
   t.match(results, [full, full]);
   const count = () => db.kysely.selectFrom('predictions').select('id').execute();

@@ -68,6 +68,37 @@ t.test('a child killed in the middle of a batch is replaced and its rows are jud
   t.ok(engine.status().totals.retries > 0);
 });
 
+t.test('a child that crashes in native code costs its batch only, which is judged again', async (t) => {
+  const { engine, expected } = await open(t, { children: 2, batchRows: 2, stuckAfterMs: 600_000 });
+  const crashes = ['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE', 'SIGABRT'] as const;
+  for (const [before, crash] of crashes.entries()) {
+    await eventually(() => engine.status().children.every(({ state }) => state === 'idle'));
+    const other = pidOf(engine, 1);
+    signal(engine, 'SIGSTOP');
+    const answers = Array.from({ length: 4 }, () => engine.classify(ROWS));
+    await eventually(() => engine.status().queuedPairs === 0);
+    signal(engine, crash);
+    signal(engine, 'SIGCONT');
+    for (const answer of answers) await answersWith(t, answer, expected);
+    await eventually(() => engine.status().totals.restarts > before);
+    t.equal(engine.status().totals.restarts, before + 1, crash);
+    t.equal(pidOf(engine, 1), other, 'the other lives');
+  }
+  t.ok(engine.status().totals.retries <= 2 * crashes.length, 'no more than a batch each');
+});
+
+t.test('while a child hangs the other answers, and its batch is answered when it is replaced', async (t) => {
+  const { engine, expected } = await open(t, { children: 2, batchRows: 2, stuckAfterMs: 1500 });
+  signal(engine, 'SIGSTOP', 1);
+  let settled = 0;
+  const answers = Array.from({ length: 20 }, () => engine.classify(ROWS).finally(() => (settled += 1)));
+  await eventually(() => settled >= 18);
+  t.match(engine.status().totals, { restarts: 0 }, 'before it is found to hang');
+  for (const answer of answers) await answersWith(t, answer, expected);
+  const { restarts, retries } = engine.status().totals;
+  t.ok(restarts === 1 && retries <= 2, `${restarts} restarts, ${retries} rows again`);
+});
+
 t.test('when one of two children is killed the other takes over', async (t) => {
   const { engine, expected } = await open(t, { children: 2, batchRows: 1 });
   signal(engine, 'SIGSTOP', 1);
@@ -157,10 +188,44 @@ t.test('a request past its deadline is told, and does not wait any more', async 
   signal(engine, 'SIGSTOP');
   const running = engine.classify([ROW]);
   const late = engine.classify(ROWS, { deadline: performance.now() + 20 });
-  await t.rejects(late, { code: 'unavailable', message: /deadline/ });
+  await t.rejects(late, { code: 'deadline', status: 503 });
   t.equal(engine.status().queuedPairs, 0);
   signal(engine, 'SIGCONT');
   await running;
+});
+
+t.test('what is past its deadline when its child comes back is not judged', async (t) => {
+  const { engine } = await open(t);
+  signal(engine, 'SIGSTOP');
+  const running = engine.classify([ROW]);
+  const late = engine.classify(ROWS, { deadline: performance.now() + 30 });
+  const told = t.rejects(late, { code: 'deadline' });
+  signal(engine, 'SIGCONT');
+  const until = performance.now() + 60;
+  while (performance.now() < until); // nothing of this process runs, its timers neither
+  await running;
+  await told;
+  t.match(engine.status().totals, { rows: 1 });
+});
+
+t.test('work is refused that cannot be done in time, as soon as something waits', async (t) => {
+  const { engine, expected } = await open(t, { queueTokens: 1e9 });
+  const { tokensPerSecond } = engine.status();
+  t.ok(tokensPerSecond > 0, 'measured at the start');
+  const work = { pairs: 1, tokens: Math.ceil(tokensPerSecond), deadline: performance.now() + 500 };
+  t.doesNotThrow(() => engine.reserve(work)(), 'nothing waits');
+  signal(engine, 'SIGSTOP');
+  const running = engine.classify([ROW]);
+  const waiting = engine.classify(ROWS);
+  t.throws(() => engine.reserve(work), { code: 'queue-full', retryAfter: Number });
+  t.doesNotThrow(() => engine.reserve({ ...work, deadline: performance.now() + 60_000 })(), 'later would do');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  signal(engine, 'SIGCONT');
+  await answersWith(t, waiting, expected);
+  await running;
+  t.ok(engine.status().tokensPerSecond < tokensPerSecond, 'what took long is remembered');
+  await engine.close();
+  t.throws(() => engine.reserve(work), { code: 'unavailable' });
 });
 
 t.test('a full queue refuses at once and keeps what it has', async (t) => {
@@ -254,7 +319,7 @@ t.test('a wide child that hangs keeps the other from work for a moment only', as
 t.test('what shared a batch with a row that kills its child is answered', async (t) => {
   const engine = await openEngine(await openCheckpoint(TINY), { children: 1, batchTokens: 16_384, batchAgeMs: 100 });
   t.teardown(() => engine.close());
-  const requests = tokens(generator(33), 12_000, [2000, 2000]).map((row) => engine.classify([row]));
+  const requests = tokens(generator(33), 12_000, [1000, 1000]).map((row) => engine.classify([row]));
   const outcomes = Promise.allSettled(requests);
   for (let death = 1; death <= 2; death++) {
     await eventually(() => busy(engine));

@@ -1,8 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import t from 'tap';
-import { Problem } from '../../src/errors.js';
+import { overdue, Problem } from '../../src/errors.js';
 import { contractFault } from '../support/contract.js';
 import { ADAPTER, post, serve } from '../support/serve.js';
 
@@ -253,6 +254,66 @@ t.test('our own trouble fails the whole request and says nothing of its inside',
     t.notMatch(JSON.stringify(answer.body), /child|secret/, name);
     t.equal(contractFault('judge', answer), undefined, name);
   }
+});
+
+const DEADLINE = 'x-errata-deadline-ms';
+
+t.test('the deadline is the header, from when the request came', async (t) => {
+  const { url, engine } = await serve(t);
+  for (const [headers, expected] of [
+    [{}, 120_000],
+    [{ [DEADLINE]: '1500' }, 1500],
+    [{ [DEADLINE]: '600000' }, 600_000],
+  ] as [Record<string, string>, number][]) {
+    const asked = performance.now();
+    t.equal((await post(`${url}/nli`, { pairs: [pair] }, headers)).status, 200);
+    const deadline = engine.calls.at(-1)!.options.deadline;
+    t.ok(deadline >= asked + expected && deadline <= performance.now() + expected, `${deadline - asked}`);
+  }
+});
+
+t.test('a deadline that is none is refused by name', async (t) => {
+  const { url, engine } = await serve(t);
+  for (const [value, detail] of [
+    ['0', /an integer/],
+    ['-5', /an integer/],
+    ['1.5', /an integer/],
+    ['1e3', /an integer/],
+    ['soon', /an integer/],
+    ['', /an integer/],
+    ['100, 200', /an integer/],
+    ['600001', /at most 600000/],
+    ['9'.repeat(400), /at most 600000|an integer/],
+  ] as const) {
+    const answer = await post(`${url}/nli`, { pairs: [pair] }, { [DEADLINE]: value });
+    t.match(answer, { status: 400, body: { ok: false, errors: [{ pointer: DEADLINE, detail }] } }, value);
+    t.match(answer.body, { detail: new RegExp(`^${DEADLINE} must be`) }, value);
+    t.equal(contractFault('judge', answer), undefined);
+  }
+  t.equal(engine.calls.length, 0);
+});
+
+t.test('what is late is 503 with the type of its own, and no fault of ours', async (t) => {
+  const { url } = await serve(t, {
+    engine: {
+      classify: async (_rows, { deadline }) => (await sleep(deadline - performance.now()), Promise.reject(overdue())),
+    },
+  });
+  const answer = await post(`${url}/nli`, { pairs: [pair] }, { [DEADLINE]: '30' });
+  t.match(answer, { status: 503, body: { type: '/problems#deadline', ok: false, detail: 'the deadline passed' } });
+  t.equal(contractFault('judge', answer), undefined);
+});
+
+t.test('without room a request is refused before its body is read', async (t) => {
+  const refusal = new Problem('queue-full', 'full', { retryAfter: 7 });
+  const { url, engine } = await serve(t, { engine: { refusal } });
+  for (const body of [{ pairs: [pair] }, '{"pairs":', { pairs: MANY }]) {
+    const answer = await post(`${url}/nli`, body);
+    t.match(answer, { status: 429, body: { ok: false, results: [], type: '/problems#queue-full' } });
+    t.equal(answer.headers.get('retry-after'), '7');
+    t.equal(contractFault('judge', answer), undefined);
+  }
+  t.equal(engine.calls.length, 0);
 });
 
 t.test('when recording fails', async (t) => {

@@ -120,6 +120,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
     clock: { now: () => Date.UTC(2026, 0, 2), monotonic: () => performance.now() },
     newId: () => `p-${++ids}`,
     deadlineMs: 10_000,
+    maxTokens: 512,
   });
   return {
     ...(setup.learning?.(judge) ?? NOTHING_LEARNT),

@@ -1,6 +1,6 @@
 /** Small deterministic stand-ins at the process boundaries: what src/text and src/engine promise, without children. */
 import type { Engine, EngineStatus } from '../../src/engine/engine.js';
-import type { Classifier, ClassifyWith } from '../../src/judge.js';
+import type { Classifier, ClassifyWith, Work } from '../../src/judge.js';
 import type { Encoded, PairTexts, Text } from '../../src/text/text.js';
 
 const CLS = 1;
@@ -28,6 +28,8 @@ export function logitsOf(ids: Int32Array): Float32Array {
 
 export interface EngineStandIn
   extends Classifier, Pick<Engine, 'status' | 'warmUp' | 'hold' | 'forget' | 'mix' | 'unmix'> {
+  /** Work that has room. */
+  readonly reserved: Work[];
   readonly calls: { readonly rows: readonly Int32Array[]; readonly options: ClassifyWith }[];
 }
 
@@ -35,16 +37,20 @@ export interface EngineBehaviour {
   /** Instead of the deterministic logits, which are the same for all of `adapters`. */
   classify?(rows: readonly Int32Array[], options: ClassifyWith): Promise<(Float32Array | null)[]>;
   ready?: boolean;
+  /** Thrown to work that asks for room. */
+  refusal?: Error;
 }
 
-export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}): EngineStandIn {
+export function engineStandIn({ classify, ready = true, refusal }: EngineBehaviour = {}): EngineStandIn {
   const calls: EngineStandIn['calls'] = [];
+  const reserved: Work[] = [];
   const state = ready ? 'idle' : 'starting';
   const status: EngineStatus = {
     ready,
     children: [1, 2].map((pid) => ({ pid, state })),
     queuedPairs: 3,
     queuedTokens: 96,
+    tokensPerSecond: 1000,
     totals: { batches: 5, rows: 6, tokens: 70, paddedTokens: 80, mixedBatches: 2, retries: 1, restarts: 4 },
   };
   return {
@@ -53,6 +59,12 @@ export function engineStandIn({ classify, ready = true }: EngineBehaviour = {}):
       calls.push({ rows, options });
       if (classify !== undefined) return classify(rows, options);
       return rows.flatMap((row) => (options.adapters ?? [null]).map(() => logitsOf(row)));
+    },
+    reserved,
+    reserve: (work) => {
+      if (refusal !== undefined) throw refusal;
+      reserved.push(work);
+      return () => void reserved.splice(reserved.indexOf(work), 1);
     },
     hold: async () => undefined,
     forget: () => undefined,

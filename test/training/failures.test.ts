@@ -2,7 +2,18 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import { homeFor, MODEL, pidsOf, type Setup, trained } from './fixtures/training.js';
+import {
+  addCorrections,
+  eventOf,
+  eventsOf,
+  gone,
+  homeFor,
+  MODEL,
+  openTraining,
+  pidsOf,
+  type Setup,
+  trained,
+} from './fixtures/training.js';
 
 const HALF_NAN = 0x7e00;
 const fail = (message: string) => async () => Promise.reject(new Error(message));
@@ -44,10 +55,56 @@ t.test('states that cannot be saved fail the run', async (t) => {
   t.match(run, { state: 'failed', error: /ENOTDIR/ });
 });
 
-t.test('a run whose child always dies is given up after three attempts', async (t) => {
-  const { run, events } = await trained(t, { recipe: { epochs: 100 } }, async (training, id) => {
-    for (const attempt of [1, 2, 3]) process.kill((await pidsOf(training, id, attempt))[0] as number, 'SIGKILL');
-  });
-  t.match(run, { state: 'failed', attempt: 3, error: /training child ended \(SIGKILL\); given up after 3 attempts/ });
+/** Enough that no epoch ends while a test looks. */
+const MANY = 1500;
+
+t.test('poison: three attempts in a row that die without an epoch of progress end the run', async (t) => {
+  const { training, database } = await openTraining(t);
+  await addCorrections(database, MANY);
+  const { id } = await training.start({});
+  for (const attempt of [1, 2, 3]) process.kill((await pidsOf(training, id, attempt))[0] as number, 'SIGKILL');
+  await training.idle();
+  const error = /training child ended \(SIGKILL\); given up: 3 attempts in a row died without an epoch of progress$/;
+  t.match(await training.get(id), { state: 'failed', attempt: 3, error });
+  const events = await eventsOf(training, id);
   t.equal(events.filter(({ type }) => type === 'interrupted').length, 3);
+  t.equal(events.filter(({ state }) => state === 'failed').length, 1);
+});
+
+t.test('not poison: a run that ends an epoch between its deaths goes on, however often it dies', async (t) => {
+  const epochs = 100;
+  const { run, events } = await trained(t, { recipe: { epochs } }, async (training, id) => {
+    for (const attempt of [1, 2, 3, 4, 5]) {
+      const [child = 0] = await pidsOf(training, id, attempt);
+      let first: unknown;
+      await eventOf(training, id, ({ type, attempt: begun, state }) => {
+        if (state === 'running') first = begun;
+        return type === 'epoch' && first === attempt;
+      });
+      process.kill(child, 'SIGKILL');
+    }
+  });
+  t.match(run, { state: 'succeeded', attempt: 6 });
+  const starts = events.filter(({ type }) => type === 'started').map(({ epoch }) => epoch as number);
+  t.equal(starts.length, 6);
+  t.ok(
+    starts.every((epoch, i) => i === 0 || epoch > starts[i - 1]!),
+    `each attempt begins later: ${starts.join()}`,
+  );
+});
+
+t.test('a child that gives no sign of life is stuck: it is killed, and another goes on', async (t) => {
+  const { training, database } = await openTraining(t, { silentAfterMs: 4000 });
+  await addCorrections(database, 300);
+  const { id } = await training.start({});
+  const [child = 0] = await pidsOf(training, id);
+  process.kill(child, 'SIGSTOP');
+  await gone([child]);
+  await training.idle();
+  t.match(await training.get(id), { state: 'succeeded', attempt: 2 });
+  const reason = 'the training child ended (no sign of life for 4 s)';
+  t.match(
+    (await eventsOf(training, id)).filter(({ type }) => type === 'interrupted'),
+    [{ reason }],
+  );
 });

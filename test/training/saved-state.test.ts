@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, statSync, truncateSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import type { Position } from '../../src/training/loop.js';
-import { decodeState, encodeState, loadState, saveState } from '../../src/training/saved-state.js';
+import { decodeState, encodeState, loadState, pruneStates, saveState } from '../../src/training/saved-state.js';
 
 const position = (epoch: number): Position => ({
   epoch,
@@ -10,25 +10,33 @@ const position = (epoch: number): Position => ({
   optimizer: { step: 3 * epoch, first: Float32Array.of(1e-8, 2, 3), second: Float32Array.of(4, 5, 1e-38) },
 });
 
-t.test('the newest state is read as it was saved, and an older one is kept', async (t) => {
-  const directory = path.join(t.testdir(), 'deep', 'run');
-  t.equal(await loadState(directory, 'job', 3), null);
-  for (const epoch of [8, 9, 10]) await saveState(directory, 'job', position(epoch));
-  t.strictSame(await loadState(directory, 'job', 3), position(10));
-  t.strictSame(readdirSync(directory).sort(), ['epoch-10.state', 'epoch-9.state']);
+t.test('the newest state that counts is read as it was saved, and an older one is kept', async (t) => {
+  const directory = t.testdir();
+  t.equal(await loadState(directory, 'job', 3, []), null);
+  const saved = [];
+  for (const epoch of [8, 9, 10, 11]) saved.unshift(await saveState(directory, 'job', position(epoch)));
+  const counting = saved.slice(1);
+  t.strictSame(await loadState(directory, 'job', 3, counting), position(10));
+  await pruneStates(directory, 10);
+  t.strictSame(readdirSync(directory).sort(), ['epoch-10.state', 'epoch-11.state', 'epoch-9.state']);
 });
 
-t.test('a damaged state is passed over', async (t) => {
-  const directory = t.testdir();
-  for (const epoch of [1, 2]) await saveState(directory, 'job', position(epoch));
-  const file = path.join(directory, 'epoch-2.state');
-  const bytes = readFileSync(file);
-  writeFileSync(file, bytes.subarray(0, bytes.length - 1));
-  t.strictSame(await loadState(directory, 'job', 3), position(1));
+t.test('a state that is damaged, gone or not the one that counts is passed over', async (t) => {
+  for (const spoil of [
+    (file: string) => truncateSync(file, statSync(file).size - 1),
+    (file: string) => unlinkSync(file),
+    (file: string) => copyFileSync(file.replace('-2', '-1'), file),
+  ]) {
+    const directory = t.testdir();
+    const saved = [];
+    for (const epoch of [1, 2]) saved.unshift(await saveState(directory, 'job', position(epoch)));
+    spoil(path.join(directory, 'epoch-2.state'));
+    t.strictSame(await loadState(directory, 'job', 3, saved), position(1));
+  }
 });
 
 t.test('no byte can be changed or missing, and another job or size has no state', async (t) => {
-  const bytes = Buffer.from(encodeState('job', position(5)));
+  const bytes = Buffer.from(encodeState('job', position(5)).file);
   t.strictSame(decodeState(bytes, 'job', 3), position(5));
   t.equal(decodeState(bytes, 'other', 3), null);
   t.equal(decodeState(bytes, 'job', 4), null);

@@ -87,7 +87,9 @@ t.test('an earlier attempt has nothing to say any more', async (t) => {
   const stale = { id, attempt: 0, at };
   t.equal(await database.run('noteTrainingRun', { ...stale, events: [{ type: 'late' }] }), false);
   t.equal(await database.run('endTrainingRun', { ...stale, state: 'failed', error: 'late' }), false);
-  t.equal(await database.run('crashTrainingRun', { ...stale, reason: 'late' }), null);
+  const lease = { owner: 'late', lease_until: at };
+  t.equal(await database.run('crashTrainingRun', { ...stale, reason: 'late', lease }), null);
+  t.equal(await database.run('renewTrainingRun', { ...stale, lease }), false);
   t.equal(await database.run('parkTrainingRun', stale), false);
   t.match(await training.get(id), { state: 'running', attempt: 1 });
   const present = { id, attempt: 1, at, state: 'failed' as const, error: 'first' };

@@ -8,6 +8,7 @@ import { comparisons } from './0005-comparisons.js';
 import { access } from './0006-access.js';
 import { outbox } from './0007-outbox.js';
 import { erasure } from './0008-erasure.js';
+import { leases } from './0010-leases.js';
 import { liveShadow } from './0011-live-shadow.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -19,5 +20,6 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-access': access,
   '0007-outbox': outbox,
   '0008-erasure': erasure,
+  '0010-leases': leases,
   '0011-live-shadow': liveShadow,
 };

@@ -4,23 +4,41 @@ import t from 'tap';
 import { CLAIM, learn } from '../../support/learn.js';
 
 const LINE = JSON.stringify({ ...CLAIM, correct_label: 'refutes' });
+const LENGTH = 3000;
+/** Blank lines around one that counts. */
+const BODY = `${LINE}\n`.padStart(LENGTH, '\n');
 
-/** Sends a head and a part of the body; the answer's first line once the connection has ended, '' when it never answered. */
-async function dribble(url: string, path: string, type: string, rest: () => Promise<string>): Promise<string> {
-  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+/** Sends a head, and then pieces of the body, one every so often; the answer's first line once the connection has ended. */
+async function dribble(url: string, path: string, type: string, piece: number, everyMs: number): Promise<string> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined);
   let answer = '';
-  socket.setEncoding('utf8').on('data', (text: string) => (answer += text));
+  socket.setEncoding('utf8').on('data', (text) => (answer += text.toString()));
   socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: ${type}\r\n`);
-  socket.write(`content-length: ${LINE.length}\r\n\r\n${LINE.slice(0, 10)}`);
-  socket.write(await rest());
+  socket.write(`content-length: ${LENGTH}\r\n\r\n`);
+  let at = 0;
+  const timer = setInterval(() => {
+    socket.write(BODY.slice(at, at + piece));
+    at += piece;
+  }, everyMs);
   await once(socket, 'close');
+  clearInterval(timer);
   return answer.split('\r\n')[0] ?? '';
 }
 
-t.test('a body that comes too slowly is cut off, an import is not', async (t) => {
-  const { url } = await learn(t, { options: { requestTimeoutMs: 300 } });
-  const never = async (): Promise<string> => '';
-  t.equal(await dribble(url, '/corrections', 'application/json', never), 'HTTP/1.1 408 Request Timeout');
-  const late = () => new Promise<string>((resolve) => setTimeout(resolve, 1500, LINE.slice(10)));
-  t.equal(await dribble(url, '/corrections/import', 'application/x-ndjson', late), 'HTTP/1.1 200 OK');
+const TOO_LATE = 'HTTP/1.1 408 Request Timeout';
+const TABLE: [name: string, path: string, type: string, piece: number, everyMs: number, answer: string][] = [
+  ['that never comes', '/corrections', 'application/json', 0, 100, TOO_LATE],
+  ['that takes too long, though it comes', '/corrections', 'application/json', 200, 100, TOO_LATE],
+  ['of an import that comes', '/corrections/import', 'application/x-ndjson', 200, 100, 'HTTP/1.1 200 OK'],
+  ['of an import that trickles', '/corrections/import', 'application/x-ndjson', 1, 100, TOO_LATE],
+  ['of an import that never comes', '/corrections/import', 'application/x-ndjson', 0, 100, TOO_LATE],
+];
+
+t.test('a body', async (t) => {
+  const { url } = await learn(t, { options: { requestTimeoutMs: 500 } });
+  await Promise.all(
+    TABLE.map(async ([name, path, type, piece, everyMs, answer]) => {
+      t.equal(await dribble(url, path, type, piece, everyMs), answer, name);
+    }),
+  );
 });

@@ -1,0 +1,51 @@
+/** Which attempt is next, and how one ended: the states of a training run between its attempts. */
+import type { Fence } from './db/training-run-acts.js';
+import type { Claim } from './db/training-run-leases.js';
+import { failpoint } from './failpoints.js';
+import type { Attempt, Result } from './train-attempt.js';
+import { leaseOf } from './train-lease.js';
+import type { RunnerParts } from './train-options.js';
+import { whenThereIsRoom } from './train-room.js';
+
+const RETRY_AFTER_MS = 1000;
+
+/** What to run from now on: what another process left, or what waits. */
+export async function claimed(parts: RunnerParts): Promise<Claim> {
+  const { database, checkpoint, now, changed } = parts;
+  const claim = await database.run('claimTrainingRun', {
+    base_digest: checkpoint.digest,
+    at: now(),
+    lease: leaseOf(parts),
+  });
+  if (claim.kind === 'claimed') failpoint('run.claimed');
+  changed();
+  return claim;
+}
+
+/** Writes down how an attempt ended, as soon as the disk takes it; resolves with the next one. */
+export async function settle(
+  parts: RunnerParts,
+  { fence }: Attempt,
+  result: Result,
+  closing: AbortSignal,
+): Promise<Fence | null> {
+  const { log, changed, retryAfterMs = RETRY_AFTER_MS } = parts;
+  const next = await whenThereIsRoom(parts, fence, closing, () => written(parts, fence, result, closing));
+  changed();
+  failpoint('run.ended');
+  log.info({ run: fence.id, attempt: fence.attempt, ...result }, 'an attempt of a training run ended');
+  if (next !== null) await new Promise((resolve) => setTimeout(resolve, retryAfterMs * fence.attempt));
+  return next;
+}
+
+async function written(parts: RunnerParts, fence: Fence, result: Result, closing: AbortSignal): Promise<Fence | null> {
+  const { database } = parts;
+  const act = { ...fence, at: parts.now() };
+  if (result.kind === 'succeeded') await database.run('endTrainingRun', { ...act, state: 'succeeded', error: null });
+  else if (closing.aborted) await database.run('parkTrainingRun', act);
+  else if (result.kind === 'failed')
+    await database.run('endTrainingRun', { ...act, state: 'failed', error: result.reason });
+  else if (result.kind === 'broken')
+    return await database.run('crashTrainingRun', { ...act, reason: result.reason, lease: leaseOf(parts) });
+  return null;
+}

@@ -1,0 +1,3 @@
+import { testScenario } from './scenario-test.js';
+
+testScenario('training');

@@ -18,7 +18,7 @@ t.setTimeout(1_800_000);
 
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_260_102);
 const parsed = Number(process.env['FUZZ_PARSED_ADAPTERS'] ?? 10_000);
-const sent = Number(process.env['FUZZ_ADAPTERS'] ?? 1500);
+const sent = Number(process.env['FUZZ_ADAPTERS'] ?? 500);
 
 const base = bundled.config;
 const patterns = { rank_pattern: new Map([['query_proj', 2]]), alpha_pattern: new Map([['query_proj', 4]]) };

@@ -22,11 +22,15 @@ export function createJudge(components: object, secrets: readonly string[]): Jud
   return {
     fault(operation, reply) {
       const { status, body } = reply;
-      if (status >= 500) return `${status}: ${shown(body)}`;
+      if (status >= 500 && !ranOut(reply)) return `${status}: ${shown(body)}`;
       return declaredFault(operation, reply, checkOf) ?? (status < 400 ? undefined : errorFault(body, secrets));
     },
   };
 }
+
+/** A deadline of a millisecond may be asked for, and is no fault of the service. */
+const ranOut = ({ status, body }: Reply): boolean =>
+  status === 503 && (parsed(body.toString()) as Told | undefined)?.type === '/problems#deadline';
 
 function compiled({ schema }: Content, components: object): Check {
   const { ...plain } = schema;

@@ -14,8 +14,9 @@ import {
 } from '../schemas/adapters.js';
 import { Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
+import type { Page } from '../src/db/newest-first.js';
 import { entityTag } from '../src/etag.js';
-import type { AdapterItem, HistoryItem, Page, Registry } from '../src/registry.js';
+import type { AdapterItem, HistoryItem, Registry } from '../src/registry.js';
 import { actorOf } from '../src/roles.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';
 import { importAdapter } from './adapter-import.js';

@@ -2,13 +2,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { AuditLog, AuditQuery } from '../schemas/audit-log.js';
 import { Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
-import type { AuditPage } from '../src/db/audit.js';
+import type { AuditItem } from '../src/db/audit.js';
+import type { Page, PageRequest } from '../src/db/newest-first.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';
 import { readNumbers } from './wire/query.js';
 
 export interface AuditLogOptions {
   /** Newest first. */
-  readonly auditLog: (page: { readonly limit: number; readonly cursor?: string | undefined }) => Promise<AuditPage>;
+  readonly auditLog: (page: PageRequest) => Promise<Page<AuditItem>>;
 }
 
 export const auditLog: FastifyPluginAsyncTypebox<AuditLogOptions> = async (app, options) => {

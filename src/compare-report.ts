@@ -6,7 +6,7 @@ import { GATE, type GateLimits } from './evaluation/gate.js';
 import type { JudgedRow, ReviewedRow } from './evaluation/judged.js';
 import { type LeakCheck, withoutLeaks } from './evaluation/leaks.js';
 import { type Evaluation, evaluate } from './evaluation/report.js';
-import type { AdapterRef } from './judge.js';
+import type { AdapterRef } from './db/prediction-rows.js';
 
 /** A usable review with its side of the split. */
 export interface SidedRow extends ReviewedRow {

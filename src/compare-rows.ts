@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from './engine/engine.js';
 import { Problem } from './errors.js';
 import type { Answer, JudgedRow, ReviewedRow } from './evaluation/judged.js';
-import { softmax } from './judge.js';
+import { softmax } from './judgement.js';
 import type { CheckpointLabel, Label } from './labels.js';
 import type { Encoded, Text } from './text/text.js';
 

@@ -13,7 +13,7 @@ import type { Database } from './db/database.js';
 import type { Fence } from './db/training-run-acts.js';
 import { Problem } from './errors.js';
 import { failpoint } from './failpoints.js';
-import type { AdapterRef } from './judge.js';
+import type { AdapterRef } from './db/prediction-rows.js';
 import { type Actor, SERVICE } from './roles.js';
 
 export type { Report, SidedRow } from './compare-report.js';

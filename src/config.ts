@@ -189,6 +189,13 @@ export const SETTINGS = {
     help: 'milliseconds a batch that is not full may be held back for company; 0: a lone pair does not wait',
     example: '10',
   },
+  resultCache: {
+    name: 'ERRATA_RESULT_CACHE',
+    read: integer(0, 10_000_000),
+    fallback: '10000',
+    help: 'pairs whose answers are kept in memory, so that what is asked again of the same adapter is not run again; 0: none',
+    example: '100000',
+  },
   trainAfter: {
     name: 'ERRATA_TRAIN_AFTER',
     read: integer(0, 1_000_000),

@@ -9,7 +9,8 @@ import type { Outcome } from './db/correction-ledger.js';
 import type { StoreResult } from './db/store-corrections.js';
 import { Problem } from './errors.js';
 import { failpoint } from './failpoints.js';
-import type { Judge, JudgeAnswer, Judgement } from './judge.js';
+import type { Judge, JudgeAnswer } from './judge.js';
+import type { Judgement } from './judgement.js';
 import { LIMITS } from './limits.js';
 import type { Actor, Sender } from './roles.js';
 

@@ -3,10 +3,12 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatabaseHealth } from './db/database.js';
 import type { EngineStatus } from './engine/engine.js';
+import type { ResultCacheStatus } from './result-cache.js';
 
 export interface MetricsSource {
   engine(): EngineStatus;
   database(): DatabaseHealth;
+  cache(): ResultCacheStatus;
 }
 
 export interface Metrics {
@@ -60,6 +62,7 @@ export function createMetrics(source: MetricsSource): Metrics {
 interface State {
   readonly engine: EngineStatus;
   readonly database: DatabaseHealth;
+  readonly cache: ResultCacheStatus;
 }
 
 type Reading = readonly [name: string, help: string, read: (state: State) => number];
@@ -83,6 +86,7 @@ const GAUGES: readonly Reading[] = [
     '1 while the database is written to, 0 while that is stopped or its thread is replaced',
     ({ database }) => Number(database.writing === 'open'),
   ],
+  ['errata_result_cache_entries', 'Pairs whose answers are known', ({ cache }) => cache.entries],
   ['errata_database_reading', '1 while the database is read', ({ database }) => Number(database.reading === 'open')],
 ];
 
@@ -98,6 +102,12 @@ const TOTALS: readonly Reading[] = [
   ['errata_engine_rows_total', 'Rows run', ({ engine }) => engine.totals.rows],
   ['errata_engine_tokens_total', 'Tokens run', ({ engine }) => engine.totals.tokens],
   ['errata_engine_padded_tokens_total', 'Tokens run, padding included', ({ engine }) => engine.totals.paddedTokens],
+  [
+    'errata_result_cache_hits_total',
+    'Pairs answered without being run, because they were known',
+    ({ cache }) => cache.hits,
+  ],
+  ['errata_result_cache_misses_total', 'Pairs looked for in vain', ({ cache }) => cache.misses],
   ['errata_database_restarts_total', 'Threads of the database replaced', ({ database }) => database.restarts],
   ['errata_database_commits_total', 'Commits', ({ database }) => database.groups],
   ['errata_database_units_total', 'Units of work in those commits', ({ database }) => database.units],
@@ -106,7 +116,11 @@ const TOTALS: readonly Reading[] = [
 /** Read when somebody asks. */
 function readMetrics(registry: Registry, source: MetricsSource): void {
   const registers = [registry];
-  const state = (): State => ({ engine: source.engine(), database: source.database() });
+  const state = (): State => ({
+    engine: source.engine(),
+    database: source.database(),
+    cache: source.cache(),
+  });
   for (const [name, help, read] of GAUGES) {
     const gauge: Gauge = new Gauge({ name, help, registers, collect: (): void => gauge.set(read(state())) });
   }

@@ -4,10 +4,11 @@ import { AdapterError, type AdapterFiles } from '../adapters/format.js';
 import { type FileName, openStored, type StoredFile, sweepLeftOvers } from '../adapters/store.js';
 import { listMoves } from './db/adapter-alias.js';
 import { listAdapters } from './db/adapters.js';
+import type { Page, PageRequest } from './db/newest-first.js';
 import type { Engine } from './engine/engine.js';
 import { Problem } from './errors.js';
 import { HeldAdapters } from './held-adapters.js';
-import type { AdapterRef } from './judge.js';
+import type { AdapterRef } from './db/prediction-rows.js';
 import { type Actor, SERVICE } from './roles.js';
 import { openPromotion, type OpenedPromotion, type PromotionParts } from './promote.js';
 
@@ -31,16 +32,6 @@ export interface HistoryItem {
   /** Live from then on, and until then; null: still. */
   readonly at: string;
   readonly until: string | null;
-}
-
-export interface PageRequest {
-  readonly limit: number;
-  readonly cursor?: string | undefined;
-}
-
-export interface Page<T> {
-  readonly items: T[];
-  readonly next_cursor: string | null;
 }
 
 export interface Registry extends Pick<OpenedPromotion, 'etag' | 'fallback'> {

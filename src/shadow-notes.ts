@@ -2,7 +2,7 @@
 import { answerOf } from './compare-rows.js';
 import type { Database } from './db/database.js';
 import type { Disagreement, LabelPair, NoteShadowInput } from './db/live-shadows.js';
-import type { Judgement } from './judge.js';
+import type { Judgement } from './judgement.js';
 import type { CheckpointLabel, Label } from './labels.js';
 
 export type Outcome = 'agreed' | 'disagreed' | 'dropped' | 'failed';

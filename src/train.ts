@@ -1,6 +1,7 @@
 /** The use case behind /training-runs: corrections → a run in the queue → its child → adapter → comparison → its end. */
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import type { Database } from './db/database.js';
+import type { Page, PageRequest } from './db/newest-first.js';
 import {
   findTrainingRun,
   listTrainingRuns,
@@ -10,7 +11,6 @@ import {
   type LeftOutRow,
   type RunEvent,
   type RunManifest,
-  type TrainingRunPage,
   type TrainingRunRow,
 } from './db/training-run-rows.js';
 import type { UsableRow } from './db/training-runs.js';
@@ -44,7 +44,7 @@ export interface Training {
   /** A running one ends within a step. Rejects with Problem 'not-found', and 'conflict' when it has ended otherwise. */
   cancel(id: string, by?: Actor): Promise<TrainingRunRow>;
   get(id: string): Promise<TrainingRun | undefined>;
-  list(page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<TrainingRunPage>;
+  list(page: PageRequest): Promise<Page<TrainingRunRow>>;
   /**
    * What has happened in the run after event `after`, and then what happens, to its end. Ends early when the signal is
    * aborted or the service closes.

@@ -2,10 +2,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import type { Database } from './db/database.js';
+import type { Page } from './db/newest-first.js';
 import {
   type Delivery,
   type DeliveryListOptions,
-  type DeliveryPage,
   type DueDelivery,
   dueDeliveries,
   hasNewEvents,
@@ -31,7 +31,7 @@ export interface WebhooksParts {
 }
 
 export interface Webhooks {
-  list(options: DeliveryListOptions): Promise<DeliveryPage>;
+  list(options: DeliveryListOptions): Promise<Page<Delivery>>;
   /** Sends it again, soon. Rejects with Problem 'not-found'. */
   replay(id: string): Promise<Delivery>;
   /** Breaks off what is under way: it is delivered by the next start. */

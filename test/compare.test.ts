@@ -6,7 +6,7 @@ import { type ComparisonParts, createComparisons, type SidedRow } from '../src/c
 import type { Database } from '../src/db/database.js';
 import { ENGINE_DEFAULTS, openEngine } from '../src/engine/engine.js';
 import { Problem } from '../src/errors.js';
-import type { AdapterRef } from '../src/judge.js';
+import type { AdapterRef } from '../src/db/prediction-rows.js';
 import { labelMap, type Label } from '../src/labels.js';
 import { packageRoot } from '../src/package.js';
 import { openText } from '../src/text/text.js';

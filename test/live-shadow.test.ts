@@ -7,6 +7,7 @@ import type { ClassifyOptions } from '../src/engine/engine.js';
 import { createJudge, type JudgeAnswer } from '../src/judge.js';
 import { labelMap } from '../src/labels.js';
 import { type LiveShadow, type LiveShadowState, openLiveShadow } from '../src/live-shadow.js';
+import { createResultCache } from '../src/result-cache.js';
 import type { Registry } from '../src/registry.js';
 import { randomAdapter } from './support/adapter-files.js';
 import { BASE, bundled, forced, openOver, openParts } from './support/registry.js';
@@ -74,6 +75,7 @@ async function open(t: Test, dataDir = t.testdir()): Promise<Opened> {
   const judge = createJudge({
     model: { name: 'tiny', digest: BASE.digest },
     text: textStandIn,
+    cache: createResultCache(0),
     engine: { classify: (rows, options) => registry.classify(rows, options), reserve: () => () => undefined },
     labels: LABELS,
     record: {

@@ -4,9 +4,9 @@ import { Problem } from '../errors.js';
 import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
-import { decodeCursor, encodeCursor } from './cursor.js';
 import { followAlias } from './live-shadows.js';
 import { enqueueEvent } from './outbox.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { AdapterAliasTable, Schema } from './schema.js';
 
 export type AliasRow = Selectable<AdapterAliasTable>;
@@ -23,11 +23,6 @@ export interface AliasEntry extends AliasRow {
   readonly version: string | null;
   readonly digest: string | null;
   readonly until: string | null;
-}
-
-export interface AliasPage {
-  readonly items: AliasEntry[];
-  readonly next_cursor: string | null;
 }
 
 /** A unit of work: appends, unless somebody else did since. Throws Problem 'stale-precondition' then. */
@@ -69,12 +64,14 @@ export async function allMoves(db: Kysely<Schema>): Promise<AliasRow[]> {
 }
 
 /** Moves, newest first. Throws Problem 'invalid-request' for a cursor of another list. */
-export async function listMoves(
-  db: Kysely<Schema>,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<AliasPage> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
-  const rows = await db
+export async function listMoves(db: Kysely<Schema>, page: PageRequest): Promise<Page<AliasEntry>> {
+  const read = ({ before, limit }: Stretch) =>
+    selectMoves(db).where('move.seq', '<', before).orderBy('move.seq', 'desc').limit(limit).execute();
+  return newestFirst(page, read, (move) => move);
+}
+
+const selectMoves = (db: Kysely<Schema>) =>
+  db
     .selectFrom('adapter_alias as move')
     .leftJoin('adapters', 'adapters.id', 'move.adapter_id')
     .selectAll('move')
@@ -87,14 +84,7 @@ export async function listMoves(
         .orderBy('later.seq')
         .limit(1)
         .as('until'),
-    )
-    .$if(before !== undefined, (query) => query.where('move.seq', '<', before as number))
-    .orderBy('move.seq', 'desc')
-    .limit(limit + 1)
-    .execute();
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return { items: rows.slice(0, limit), next_cursor: last ? encodeCursor([last.seq]) : null };
-}
+    );
 
 /**
  * What was active before `moves` led to where they are: a promotion puts an adapter on top, a rollback takes the top

@@ -3,7 +3,7 @@ import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
 import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit } from './audit.js';
-import { decodeCursor, encodeCursor } from './cursor.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { AdaptersTable, Schema } from './schema.js';
 import { type Fence, refuseLate } from './training-run-acts.js';
 
@@ -24,11 +24,6 @@ export interface InsertedAdapter {
   readonly adapter: AdapterRow;
   /** False: an adapter of this digest was there for this base model, and is what is given back. */
   readonly created: boolean;
-}
-
-export interface AdapterPage {
-  readonly items: AdapterRow[];
-  readonly next_cursor: string | null;
 }
 
 const parsed = (row: Selectable<AdaptersTable>): AdapterRow => ({
@@ -105,18 +100,8 @@ export async function adaptersOf(db: Kysely<Schema>, base_digest: string): Promi
 }
 
 /** Of every base model, newest first. Throws Problem 'invalid-request' for a cursor of another list. */
-export async function listAdapters(
-  db: Kysely<Schema>,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<AdapterPage> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
-  const rows = await db
-    .selectFrom('adapters')
-    .selectAll()
-    .$if(before !== undefined, (query) => query.where('seq', '<', before as number))
-    .orderBy('seq', 'desc')
-    .limit(limit + 1)
-    .execute();
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return { items: rows.slice(0, limit).map(parsed), next_cursor: last ? encodeCursor([last.seq]) : null };
+export async function listAdapters(db: Kysely<Schema>, page: PageRequest): Promise<Page<AdapterRow>> {
+  const read = ({ before, limit }: Stretch) =>
+    db.selectFrom('adapters').selectAll().where('seq', '<', before).orderBy('seq', 'desc').limit(limit).execute();
+  return newestFirst(page, read, parsed);
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
 import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
-import { decodeCursor, encodeCursor } from './cursor.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { AuditLogTable, Schema } from './schema.js';
 
 export type Act =
@@ -63,25 +63,9 @@ export interface AuditItem extends Omit<AuditRow, 'detail'> {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
-export interface AuditPage {
-  readonly items: AuditItem[];
-  readonly next_cursor: string | null;
-}
-
 /** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
-export async function listAudit(
-  db: Kysely<Schema>,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<AuditPage> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
-  const rows = await db
-    .selectFrom('audit_log')
-    .selectAll()
-    .$if(before !== undefined, (query) => query.where('seq', '<', before as number))
-    .orderBy('seq', 'desc')
-    .limit(limit + 1)
-    .execute();
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  const items = rows.slice(0, limit).map((row) => ({ ...row, detail: JSON.parse(row.detail) as AuditItem['detail'] }));
-  return { items, next_cursor: last ? encodeCursor([last.seq]) : null };
+export async function listAudit(db: Kysely<Schema>, page: PageRequest): Promise<Page<AuditItem>> {
+  const read = ({ before, limit }: Stretch) =>
+    db.selectFrom('audit_log').selectAll().where('seq', '<', before).orderBy('seq', 'desc').limit(limit).execute();
+  return newestFirst(page, read, (row) => ({ ...row, detail: JSON.parse(row.detail) as AuditItem['detail'] }));
 }

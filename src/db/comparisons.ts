@@ -4,9 +4,9 @@ import { Problem } from '../errors.js';
 import { failpoint } from '../failpoints.js';
 import { type Actor, SERVICE } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
-import { decodeCursor, encodeCursor } from './cursor.js';
 import { type FlipReport, withoutTexts } from './flip-texts.js';
 import { enqueueEvent } from './outbox.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { Schema, ShadowComparisonsTable } from './schema.js';
 import { type Fence, refuseLate } from './training-run-acts.js';
 
@@ -202,24 +202,15 @@ export const newestComparison = (
     .limit(1)
     .executeTakeFirst();
 
-export interface ComparisonPage {
-  readonly items: ComparisonSummary[];
-  readonly next_cursor: string | null;
-}
-
 /** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
-export async function listComparisons(
-  db: Kysely<Schema>,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<ComparisonPage> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
-  const rows = await db
-    .selectFrom('shadow_comparisons')
-    .select(SUMMARY)
-    .$if(before !== undefined, (query) => query.where('seq', '<', before as number))
-    .orderBy('seq', 'desc')
-    .limit(limit + 1)
-    .execute();
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return { items: rows.slice(0, limit), next_cursor: last ? encodeCursor([last.seq]) : null };
+export async function listComparisons(db: Kysely<Schema>, page: PageRequest): Promise<Page<ComparisonSummary>> {
+  const read = ({ before, limit }: Stretch) =>
+    db
+      .selectFrom('shadow_comparisons')
+      .select(SUMMARY)
+      .where('seq', '<', before)
+      .orderBy('seq', 'desc')
+      .limit(limit)
+      .execute();
+  return newestFirst(page, read, (row) => row);
 }

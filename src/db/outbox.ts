@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
 import { failpoint } from '../failpoints.js';
-import { decodeCursor, encodeCursor } from './cursor.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { DeliveryState, EventType, Schema, WebhookDeliveriesTable } from './schema.js';
 
 export const EVENT_TYPES = [
@@ -192,14 +192,7 @@ export async function replayDelivery(
   return delivery;
 }
 
-export interface DeliveryPage {
-  readonly items: Delivery[];
-  readonly next_cursor: string | null;
-}
-
-export interface DeliveryListOptions {
-  readonly limit: number;
-  readonly cursor?: string | undefined;
+export interface DeliveryListOptions extends PageRequest {
   readonly state?: DeliveryState | undefined;
   readonly target?: string | undefined;
 }
@@ -207,17 +200,15 @@ export interface DeliveryListOptions {
 /** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
 export async function listDeliveries(
   db: Kysely<Schema>,
-  { limit, cursor, state, target }: DeliveryListOptions,
-): Promise<DeliveryPage> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
-  const rows = await selectDeliveries(db)
-    .$if(before !== undefined, (query) => query.where('delivery.seq', '<', before as number))
-    .$if(state !== undefined, (query) => query.where('state', '=', state as DeliveryState))
-    .$if(target !== undefined, (query) => query.where('target', '=', target as string))
-    .orderBy('delivery.seq', 'desc')
-    .limit(limit + 1)
-    .execute();
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  const items = rows.slice(0, limit).map(({ seq: _, ...delivery }) => delivery);
-  return { items, next_cursor: last ? encodeCursor([last.seq]) : null };
+  { state, target, ...page }: DeliveryListOptions,
+): Promise<Page<Delivery>> {
+  const read = ({ before, limit }: Stretch) =>
+    selectDeliveries(db)
+      .where('delivery.seq', '<', before)
+      .$if(state !== undefined, (query) => query.where('state', '=', state as DeliveryState))
+      .$if(target !== undefined, (query) => query.where('target', '=', target as string))
+      .orderBy('delivery.seq', 'desc')
+      .limit(limit)
+      .execute();
+  return newestFirst(page, read, ({ seq: _, ...delivery }) => delivery);
 }

@@ -2,7 +2,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import type { Label } from '../labels.js';
 import type { Recipe } from '../recipe.js';
-import { decodeCursor, encodeCursor } from './cursor.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { Schema, Side, TrainingRunsTable } from './schema.js';
 import type { RunCheckpoint } from './training-run-acts.js';
 
@@ -102,24 +102,11 @@ export async function findTrainingRun(db: Kysely<Schema>, id: string): Promise<T
   return row && toRun(row);
 }
 
-export interface TrainingRunPage {
-  readonly items: TrainingRunRow[];
-  readonly next_cursor: string | null;
-}
-
 /** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
-export async function listTrainingRuns(
-  db: Kysely<Schema>,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-): Promise<TrainingRunPage> {
-  const before = cursor === undefined ? undefined : decodeCursor(cursor, ['number'])[0];
-  const rows = await selectRuns(db)
-    .$if(before !== undefined, (query) => query.where('seq', '<', before as number))
-    .orderBy('seq', 'desc')
-    .limit(limit + 1)
-    .execute();
-  const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return { items: rows.slice(0, limit).map(toRun), next_cursor: last ? encodeCursor([last.seq]) : null };
+export async function listTrainingRuns(db: Kysely<Schema>, page: PageRequest): Promise<Page<TrainingRunRow>> {
+  const read = ({ before, limit }: Stretch) =>
+    selectRuns(db).where('seq', '<', before).orderBy('seq', 'desc').limit(limit).execute();
+  return newestFirst(page, read, toRun);
 }
 
 /** What the run was made of: enough to make it again. */

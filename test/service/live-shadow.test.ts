@@ -48,7 +48,13 @@ const data = t.testdir();
 
 const start = async (): Promise<Service> =>
   serve(
-    loadConfig({ ERRATA_DATA_DIR: data, ERRATA_PORT: '0', ERRATA_LOG_LEVEL: 'silent', ERRATA_INFERENCE_CHILDREN: '2' }),
+    loadConfig({
+      ERRATA_DATA_DIR: data,
+      ERRATA_PORT: '0',
+      ERRATA_LOG_LEVEL: 'silent',
+      ERRATA_INFERENCE_CHILDREN: '2',
+      ERRATA_RESULT_CACHE: '0', // the same pairs are asked again and again
+    }),
   );
 
 const put = async (url: string, body: object) => {

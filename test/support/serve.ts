@@ -4,12 +4,16 @@ import type { FastifyInstance } from 'fastify';
 import { type AppOptions, buildApp, type Dependencies } from '../../src/app.js';
 import type { Prediction, PredictionList } from '../../schemas/predictions.js';
 import type { PredictionFilters } from '../../routes/predictions.js';
-import { type AdapterRef, createJudge, type Judge, type NewPrediction, type RecordMode } from '../../src/judge.js';
+import { createJudge, type Judge } from '../../src/judge.js';
+import type { AdapterRef } from '../../src/db/prediction-rows.js';
+import type { NewPrediction } from '../../src/db/record.js';
+import type { RecordMode } from '../../src/judge-record.js';
 import type { DatabaseHealth } from '../../src/db/database.js';
 import { createEmbedding, type Embedding } from '../../src/embedding.js';
 import { Problem } from '../../src/errors.js';
 import { labelMap } from '../../src/labels.js';
 import { OPEN } from '../../src/roles.js';
+import { createResultCache } from '../../src/result-cache.js';
 import { createMetrics } from '../../src/metrics.js';
 import { type EngineBehaviour, type EngineStandIn, engineStandIn, textStandIn } from './stand-ins.js';
 
@@ -97,14 +101,17 @@ const DATABASE: DatabaseHealth = {
   units: 9,
 };
 
+const CACHE = { hits: 11, misses: 12, entries: 10 };
+
 type Parts = Pick<Served, 'engine' | 'rows' | 'listed'> & { readonly embedding: Embedding | null };
 
 function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts): Dependencies {
-  const metrics = createMetrics({ engine: () => engine.status(), database: () => DATABASE });
+  const metrics = createMetrics({ engine: () => engine.status(), database: () => DATABASE, cache: () => CACHE });
   let ids = 0;
   const judge = createJudge({
     model: { name: 'stand-in', digest: 'm1' },
     text: textStandIn,
+    cache: createResultCache(0),
     engine,
     labels: LABELS_OF_CHECKPOINT,
     record: {

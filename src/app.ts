@@ -11,6 +11,7 @@ import { answerClientError, answerProblem } from '../routes/wire/failure.js';
 import { answerHalfClosed } from '../routes/wire/half-close.js';
 import { secureHeaders } from '../routes/wire/headers.js';
 import { limitRates } from '../routes/wire/rate-limit.js';
+import { sharedSerializers } from '../routes/wire/serializers.js';
 import { endStalled } from '../routes/wire/stalled.js';
 import { components } from '../schemas/index.js';
 import type { Access } from './access.js';
@@ -92,6 +93,7 @@ function serverOptions({ logger, requestTimeoutMs = REQUEST_TIMEOUT_MS, keepAliv
         verbose: true,
       },
     },
+    schemaController: { compilersFactory: { buildSerializer: sharedSerializers } },
     clientErrorHandler: answerClientError,
     frameworkErrors: answerProblem(),
   } as const;

@@ -63,6 +63,8 @@ class GradientChild {
   readonly #process: ChildProcess;
   readonly #ended: Promise<void>;
   #pending: { resolve: (answer: FromGradientChild) => void; reject: (reason: GradientFailure) => void } | undefined;
+  /** One question after the other: where another child failed, one may be asked before it has answered. */
+  #turn: Promise<unknown> = Promise.resolve();
   #failure: GradientFailure | undefined;
 
   constructor() {
@@ -87,8 +89,14 @@ class GradientChild {
     return answer.kind === 'results' ? answer.results : [];
   }
 
-  /** The child's answer; one question at a time. */
-  async ask(message: ToGradientChild): Promise<FromGradientChild> {
+  /** The child's answer. */
+  ask(message: ToGradientChild): Promise<FromGradientChild> {
+    const answer = this.#turn.then(() => this.#exchange(message));
+    this.#turn = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #exchange(message: ToGradientChild): Promise<FromGradientChild> {
     const patience = setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE_MS);
     try {
       return await new Promise((resolve, reject) => {

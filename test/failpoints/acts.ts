@@ -221,6 +221,12 @@ export async function underWay({ url }: Client): Promise<number> {
   return open;
 }
 
+/** The state of the newest run. */
+export async function newestRun({ url }: Client): Promise<string | undefined> {
+  const { body } = await ask(`${url}/training-runs?limit=1`, {}, 200);
+  return (body as { items: { state: string }[] }).items[0]?.state;
+}
+
 const OPEN = new Set(['queued', 'running']);
 
 /** Resolves when no run and no comparison is under way. */

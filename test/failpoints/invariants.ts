@@ -57,7 +57,7 @@ const NEVER: Readonly<Record<string, string>> = {
       (adapter_id is null or adapter_id not in (select id from adapters) or
        comparison_id is null or comparison_id not in (select id from shadow_comparisons where ended_at is not null))`,
   'a run or a comparison failed of something else than three kills': `
-    select id, error from training_runs where state = 'failed' and error not like '%; given up after 3 attempts'
+    select id, error from training_runs where state = 'failed' and error not like '%; given up: 3 attempts in a row %'
     union all
     select id, error from shadow_comparisons where state = 'failed' and error not like 'the service ended 3 times %'`,
   'a comparison has not one act of its end': `

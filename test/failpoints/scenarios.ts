@@ -13,6 +13,7 @@ import {
   importAdapter,
   importLines,
   judge,
+  newestRun,
   promote,
   quiet,
   replaceOne,
@@ -61,10 +62,12 @@ export async function move(client: Client): Promise<void> {
   await delivered(client);
 }
 
-/** A run, unless one that was cut short goes on; all of it ends well. */
+/** A run, unless one that was cut short goes on; where that was given up, another. */
 async function learn(client: Client): Promise<void> {
-  if ((await underWay(client)) === 0) await train(client, { epochs: 3 });
-  await quiet(client);
+  do {
+    if ((await underWay(client)) === 0) await train(client, { epochs: 3 });
+    await quiet(client);
+  } while ((await newestRun(client)) === 'failed');
 }
 
 const UNITS = ['group.begun', 'group.unit.done', 'group.commit.before', 'group.commit.after', 'group.replied'] as const;

@@ -44,6 +44,14 @@ t.test('a child that is killed takes the gradient with it, and every later one',
   await pool.close();
 });
 
+t.test('a child is asked again before it has answered: both answers come, each to its question', async (t) => {
+  const pool = await openGradientPool(options, 1);
+  const [first, second] = await Promise.all([0, 1].map((step) => pool.gradient(parameters, batch, step)));
+  t.strictSame([first, second], [await pool.gradient(parameters, batch, 0), await pool.gradient(parameters, batch, 1)]);
+  t.not(first!.loss, second!.loss, 'the dropout differs');
+  await pool.close();
+});
+
 t.test('a checkpoint that cannot be opened is told, and no child is left', async (t) => {
   const missing = { ...checkpoint, weightsFile: 'missing.safetensors' };
   await t.rejects(openGradientPool({ ...options, checkpoint: missing }, 2), {

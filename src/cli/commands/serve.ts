@@ -1,7 +1,6 @@
 /** `errata serve` */
 import closeWithGrace from 'close-with-grace';
 import type { Command } from 'commander';
-import { serve } from '../../serve.js';
 import { readConfig } from '../environment.js';
 
 /** Within the 25 s that a stop may take. */
@@ -21,6 +20,8 @@ export function register(program: Command): void {
 
 async function run(): Promise<void> {
   const config = readConfig();
+  // The whole service is most of what there is to load, and no other command needs it.
+  const { serve } = await import('../../serve.js');
   const service = await serve(config);
   console.error(`errata: serving ${config.model} on ${service.url} (documentation: ${service.url}/docs)`);
   if (service.open) for (const line of OPEN_TO_ALL) console.error(`errata: ${line}`);

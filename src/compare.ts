@@ -135,9 +135,10 @@ async function queue(parts: ComparisonParts, request: StartRequest): Promise<Com
   const { fence, by = SERVICE } = request;
   const run_id = fence?.id ?? null;
   const comparison = { id, base_digest: parts.base.digest, ...columnsOf(compared), run_id, created_at: iso(parts) };
-  await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING, by, fence });
+  const opened = await parts.database.run('insertComparison', { comparison, most_waiting: MOST_WAITING, by, fence });
   failpoint('comparison.opened');
-  return itemOf({ ...comparison, ...UNJUDGED });
+  if (opened === id) return itemOf({ ...comparison, ...UNJUDGED });
+  return itemOf((await getComparison(parts.database.kysely, opened)) as ComparisonSummary);
 }
 
 async function resolved({ adapters }: ComparisonParts, name: string, pointer: string): Promise<AdapterRef | null> {

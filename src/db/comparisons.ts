@@ -78,11 +78,13 @@ const OPEN = ['queued', 'running'] as const;
 
 /**
  * A unit of work: one more that waits. Throws Problem 'queue-full' when too many do, 'stale-precondition' when the attempt
- * that asks is not its run's present one.
+ * that asks is not its run's present one. Resolves with its id, or that of the one which an earlier attempt of the run left.
  */
-export async function insertComparison(db: Kysely<Schema>, input: InsertInput): Promise<void> {
+export async function insertComparison(db: Kysely<Schema>, input: InsertInput): Promise<string> {
   const { comparison, most_waiting, by = SERVICE, fence } = input;
   await refuseLate(db, fence);
+  const left = fence && (await comparisonOf(db, fence.id));
+  if (left !== undefined) return left;
   const { waiting } = await db
     .selectFrom('shadow_comparisons')
     .select((eb) => eb.fn.countAll<number>().as('waiting'))
@@ -96,6 +98,12 @@ export async function insertComparison(db: Kysely<Schema>, input: InsertInput): 
   failpoint('comparison.row.written');
   const { id, created_at: at, old_adapter_id, new_adapter_id, run_id } = comparison;
   await audited(db, 'comparison.start', { id, at, by }, { old_adapter_id, new_adapter_id, run_id });
+  return id;
+}
+
+async function comparisonOf(db: Kysely<Schema>, run_id: string): Promise<string | undefined> {
+  const found = db.selectFrom('shadow_comparisons').select('id').where('run_id', '=', run_id);
+  return (await found.executeTakeFirst())?.id;
 }
 
 const audited = (

@@ -143,6 +143,17 @@ t.test('the present attempt writes all of it', async (t) => {
     t.not(await WRITES[name]!(db, fence), false, name);
 });
 
+t.test('the comparison that an attempt opened before it died is the next one’s too', async (t) => {
+  const { db, fence } = await claimed(t);
+  const open = (id: string, by: Fence) =>
+    db.run('insertComparison', { comparison: { ...COMPARISON, id }, most_waiting: 9, fence: by });
+  const first = await open('first', fence);
+  const next = await claim(db, 'two', 30);
+  t.match(next, { kind: 'claimed' });
+  t.strictSame([first, await open('second', { id: 'r1', attempt: 2 })], ['first', 'first']);
+  t.strictSame(await db.kysely.selectFrom('shadow_comparisons').select('id').execute(), [{ id: 'first' }]);
+});
+
 t.test(
   'exactly one end, whatever comes at once: success, failure, cancellation, deaths, closing, claims',
   async (t) => {

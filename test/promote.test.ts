@@ -252,6 +252,7 @@ t.test('children that die during promotions cost nobody an answer', async (t) =>
     const answers = await Promise.all(Array.from({ length: 20 }, () => registry.classify([ROW], { adapter: digest })));
     t.ok(answers.flat().every((logits) => logits !== null));
     await two.warmUp();
+    t.ok(two.status().totals.restarts > i, 'one was replaced');
     t.ok((await registry.classify([ROW, ROW, ROW], { adapter: digest })).every((logits) => logits !== null));
   }
 });

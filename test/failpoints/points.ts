@@ -1,13 +1,9 @@
 /** Which kills CI makes of a scenario: each failpoint at its first passage, and once more at one drawn by lot. */
-import os from 'node:os';
 import type { Random } from './kills.js';
 import type { Target } from './lives.js';
 import type { Failpoint } from '../../src/failpoints.js';
 
 const MOST = 4;
-
-/** Promised are 10 s on a machine that has a core free; on a busier one it takes as much longer. */
-export const readyWithinMs = (): number => 10_000 * Math.max(1, (os.loadavg()[0] ?? 0) / os.availableParallelism());
 
 /** The seed of this run: FAILPOINT_SEED, or another one each time. It is printed, so that a run can be made again. */
 export const seedOf = (env: NodeJS.ProcessEnv): number => Number(env['FAILPOINT_SEED'] ?? Date.now() % 1_000_000);

@@ -53,6 +53,7 @@ const start = async (): Promise<Service> =>
       ERRATA_PORT: '0',
       ERRATA_LOG_LEVEL: 'silent',
       ERRATA_INFERENCE_CHILDREN: '2',
+      ERRATA_RECORD: 'required',
       ERRATA_RESULT_CACHE: '0', // the same pairs are asked again and again
     }),
   );

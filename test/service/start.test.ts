@@ -6,6 +6,7 @@ import { cpSync, existsSync, readFileSync, symlinkSync, truncateSync, unlinkSync
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { packageRoot } from '../../src/package.js';
+import { eventually, isAlive } from '../support/processes.js';
 import { processChildren } from './processes.js';
 
 const PROGRAM = path.join(packageRoot, 'dist', 'src', 'main.js');
@@ -59,9 +60,7 @@ t.test('killed outright, its children end too', async (t) => {
   const children = processChildren(service.child.pid!, 'engine/child.js');
   service.child.kill('SIGKILL');
   await service.ended;
-  for (let wait = 0; wait < 100 && children.some(isAlive); wait++)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  t.strictSame(children.filter(isAlive), []);
+  await eventually(() => !children.some(isAlive));
 });
 
 /** Each: what is done to a copy of the bundled model, and what the error must say. */
@@ -152,13 +151,4 @@ async function takenPort(t: Test): Promise<string> {
   await once(server, 'listening');
   t.teardown(() => server.close());
   return String((server.address() as AddressInfo).port);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -3096,7 +3096,9 @@ export interface operations {
     getReadiness: {
         parameters: {
             query?: {
+                /** @description By default what a run would need. */
                 min_corrections?: number;
+                /** @description By default the run's: only above it an error is learnt from. */
                 min_confidence?: number;
             };
             header?: never;

@@ -69,8 +69,16 @@ export type Readiness = Static<typeof Readiness>;
 
 export const ReadinessQuery = Type.Object(
   {
-    min_corrections: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, default: 100 })),
-    min_confidence: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.8 })),
+    min_corrections: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'By default what a run would need.' }),
+    ),
+    min_confidence: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: "By default the run's: only above it an error is learnt from.",
+      }),
+    ),
   },
   closed,
 );

@@ -12,7 +12,7 @@ export interface OpenCorrections {
   readonly readiness: (options: ReadinessOptions) => Promise<ReadinessReport>;
 }
 
-export function openCorrections(parts: CorrectionsParts & Pick<ReadinessParts, 'trained'>): OpenCorrections {
+export function openCorrections(parts: CorrectionsParts & Omit<ReadinessParts, 'database'>): OpenCorrections {
   const { kysely } = parts.database;
   return {
     corrections: {

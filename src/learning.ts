@@ -12,7 +12,7 @@ import type { CheckpointLabel } from './labels.js';
 import { prepareTrainingData } from './prepare.js';
 import { type OpenRegistryParts, openRegistry, type Registry } from './registry.js';
 import type { Text } from './text/text.js';
-import { openTrainingRuns } from './train-open.js';
+import { openTrainingRuns, recipeInForce } from './train-open.js';
 import type { Training } from './train.js';
 
 export interface Log {
@@ -88,17 +88,20 @@ export interface Learning extends OpenCorrections {
 /** Corrections with the training that follows from them. Goes on with the runs that an earlier end left. */
 export async function openLearning(parts: LearningParts, adapters: Adapters, judge: Judge): Promise<Learning> {
   const { config, checkpoint, labels, database, newId, now, log } = parts;
+  const recipe = await recipeInForce(config);
   const corrections = openCorrections({
     database,
     judge,
     modelDigest: checkpoint.digest,
     now,
     newId,
+    recipe,
+    gate: gateOf(config),
     trained: () => trainedIds(database.kysely, checkpoint.digest),
   });
   const registryParts = { dataDir: config.dataDir, database, base: baseOf(parts), newId, now };
   const { comparisons } = adapters;
-  const training = await openTrainingRuns(config, { checkpoint, labels, database, registryParts, comparisons, log });
+  const training = openTrainingRuns(config, { checkpoint, recipe, labels, database, registryParts, comparisons, log });
   corrections.corrections.onStored(() => training.correctionsStored());
   return { ...corrections, training };
 }

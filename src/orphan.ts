@@ -9,6 +9,14 @@ const parent = process.ppid;
 setInterval(() => process.ppid === parent || process.kill(process.pid, 'SIGKILL'), ${LOOK_EVERY_MS});
 `;
 
+/**
+ * Ctrl-C, a closing terminal and a supervisor's stop reach the whole group: what is under way stays under way, and the
+ * parent decides what becomes of it.
+ */
+export function leaveSignalsToParent(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined);
+}
+
 /** Watches from a thread of its own: the closed channel is told to the main thread only, and only between its steps. */
 export function endWithParent(): void {
   const small = { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 2, codeRangeSizeMb: 2 };

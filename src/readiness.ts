@@ -2,15 +2,17 @@
 import type { Database } from './db/database.js';
 import type { LeftOut, LeftOutReason, TrainingRow } from './db/training-data.js';
 import type { Side } from './db/schema.js';
-import { MIN_CONFIDENCE } from './db/usability.js';
 import { LABELS, type Label } from './labels.js';
+import { rowsForLimit } from './evaluation/bootstrap.js';
+import { GATE, type GateLimits } from './evaluation/gate.js';
 import { inTurns, mapped, type Pause } from './evaluation/turns.js';
+import { RECIPE_DEFAULTS, type Recipe } from './recipe.js';
 import { planTrainingData, type Prepared } from './prepare.js';
 
 export interface ReadinessOptions {
-  /** Usable corrections that a run needs; 100 by default. */
+  /** Usable corrections that a run needs; by default as many as the recipe says. */
   readonly min_corrections?: number;
-  /** 0.8 by default. */
+  /** The recipe's by default. */
   readonly min_confidence?: number;
 }
 
@@ -72,25 +74,23 @@ export interface ReasonedId {
 
 export interface ReadinessParts {
   readonly database: Pick<Database, 'kysely'>;
-  /** Ids of the corrections that the newest succeeded, running or queued run has in its manifest. */
+  /** Ids of the corrections that the newest run knew. */
   readonly trained: () => Promise<ReadonlySet<string>>;
+  /** What a run takes that names no parameter; the service's own by default. */
+  readonly recipe?: Pick<Recipe, 'min_corrections' | 'min_confidence'>;
+  /** The default gate by default. */
+  readonly gate?: GateLimits;
 }
 
-export const MIN_CORRECTIONS = 100;
-
-/** The gate wants so many rows and pages of each kind on the validation side. */
-const GATE_ROWS = 20;
-const GATE_PAGES = 10;
-/** With nothing broken, the one-sided 95 % limit of the loss is 1 - 0.05^(1/n): at most 0.05 from 59 rows on. */
-const GATE_CONFIRMATIONS = Math.ceil(Math.log(0.05) / Math.log(0.95));
 const HELD_SHARE = 0.2;
 const POINTS = 0.05;
 const LEAST_OF_CLASS = 10;
 
 export async function readiness(parts: ReadinessParts, options: ReadinessOptions = {}): Promise<ReadinessReport> {
-  const { min_corrections = MIN_CORRECTIONS, min_confidence = MIN_CONFIDENCE } = options;
+  const { recipe = RECIPE_DEFAULTS, gate = GATE } = parts;
+  const { min_corrections = recipe.min_corrections, min_confidence = recipe.min_confidence } = options;
   const prepared = await planTrainingData(parts.database, { min_confidence });
-  return await report(prepared, await parts.trained(), { min_corrections, min_confidence }, inTurns(TURN_MS));
+  return await report(prepared, await parts.trained(), { min_corrections, min_confidence, gate }, inTurns(TURN_MS));
 }
 
 /** A turn of this thread's work; others come after each. */
@@ -100,7 +100,7 @@ const TURN_MS = 5;
 async function report(
   { rows, left_out, counts }: Pick<Prepared, 'rows' | 'left_out' | 'counts'>,
   trained: ReadonlySet<string>,
-  { min_corrections, min_confidence }: Required<ReadinessOptions>,
+  { min_corrections, min_confidence, gate }: Required<ReadinessOptions> & { readonly gate: GateLimits },
   pause: Pause = () => undefined,
 ): Promise<ReadinessReport> {
   const tally = new Tally();
@@ -115,7 +115,7 @@ async function report(
     confirmations: counts.confirmations,
     new_since_last_run: tally.fresh,
     split: { ...sides, label_shares },
-    gate_needs: gateNeeds(tally.of('validation')),
+    gate_needs: gateNeeds(tally.of('validation'), gate),
     warnings: rows.length === 0 ? ['there is nothing to train on yet'] : warningsOf(sides, label_shares),
     left_out: await leftOut(tally.confirmed, left_out, pause),
   };
@@ -171,14 +171,17 @@ function shareOf(sides: Readonly<Record<Side, SideReport>>, label: Label): Label
   return { label, train, validation, within };
 }
 
-function gateNeeds({ correction, confirmation }: ByKind): GateNeeds {
+/** At best: that the new adapter breaks none of the confirmations. */
+function gateNeeds({ correction, confirmation }: ByKind, gate: GateLimits): GateNeeds {
+  const { lower_limit, alpha, least_rows, least_pages } = gate;
+  const confirmations = Math.max(least_rows, lower_limit < 0 ? rowsForLimit(-lower_limit, alpha) : 0);
   const lacking = (have: number, need: number): number => Math.max(0, need - have);
-  const needed = lacking(confirmation.labels.total, GATE_CONFIRMATIONS);
+  const needed = lacking(confirmation.labels.total, confirmations);
   return {
-    corrections: lacking(correction.labels.total, GATE_ROWS),
+    corrections: lacking(correction.labels.total, least_rows),
     confirmations: needed,
-    correction_pages: lacking(correction.groups.size, GATE_PAGES),
-    confirmation_pages: lacking(confirmation.groups.size, GATE_PAGES),
+    correction_pages: lacking(correction.groups.size, least_pages),
+    confirmation_pages: lacking(confirmation.groups.size, least_pages),
     confirmations_to_collect: Math.ceil(needed / HELD_SHARE),
   };
 }

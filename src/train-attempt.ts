@@ -1,7 +1,7 @@
 /** One attempt of a training run, from its beginning or its last saved state to its end. */
 import { findTrainingRun } from './db/training-run-rows.js';
 import type { Fence } from './db/training-run-acts.js';
-import { Problem } from './errors.js';
+import { Problem, type ProblemCode } from './errors.js';
 import { failpoint } from './failpoints.js';
 import type { Recipe } from './recipe.js';
 import { prepareJob } from './train-job.js';
@@ -20,6 +20,12 @@ export type Result =
 
 /** A child's thread is never busy for so long, even on a machine that has other things to do. */
 const SILENT_AFTER_MS = 120_000;
+
+const PASSING: ReadonlySet<unknown> = new Set<ProblemCode>(['storage-failed', 'unavailable', 'deadline', 'not-ready']);
+
+/** What went wrong around the run, in the file system or another part of the service, may be well the next time. */
+const isPassing = (error: unknown): boolean =>
+  error instanceof Problem ? PASSING.has(error.code) : (error as NodeJS.ErrnoException | null)?.syscall !== undefined;
 
 export class Attempt {
   readonly fence: Fence;
@@ -62,7 +68,7 @@ export class Attempt {
     if (error instanceof Stopped || code === 'stale-precondition') return { kind: 'stopped' };
     this.#options.log.error({ err: error, run: this.id }, 'a training run failed');
     const reason = error instanceof Error ? error.message : String(error);
-    return { kind: code === 'storage-failed' ? 'broken' : 'failed', reason };
+    return { kind: isPassing(error) ? 'broken' : 'failed', reason };
   }
 
   async #recipe(): Promise<Recipe> {

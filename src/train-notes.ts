@@ -46,13 +46,17 @@ export class Notes {
 
   /** Resolves when it is on the disk. Throws Stopped when the run is not this attempt's any more. */
   async note(what: Note): Promise<void> {
-    const about = { ...this.#fence, progress: this.#progress, ...what };
-    const kept = this.#last.catch(() => undefined).then(() => this.#keep(about));
-    this.#last = kept;
-    await kept;
+    await this.#inTurn(() => this.#keep(what));
   }
 
-  async #keep(about: Omit<NoteRunInput, 'at'>): Promise<void> {
+  async #inTurn(act: () => Promise<void>): Promise<void> {
+    const done = this.#last.catch(() => undefined).then(act);
+    this.#last = done;
+    await done;
+  }
+
+  async #keep(what: Note): Promise<void> {
+    const about = { ...this.#fence, progress: this.#progress, ...what };
     const { database, now, changed } = this.#options;
     const { signal } = this.#stopping;
     const held = await whenThereIsRoom(this.#options, this.#fence, signal, () =>
@@ -76,14 +80,24 @@ export class Notes {
     }, TELL_EVERY_MS);
   }
 
-  /** Stores at once what was heard. */
+  /** Stores at once what was heard. What could not be stored is told again with what is heard next. */
   async tell(): Promise<void> {
     this.close();
-    const told = this.#told.splice(0);
-    if (told.length === 0) return;
+    await this.#inTurn(async () => {
+      const told = this.#told.splice(0);
+      if (told.length > 0) await this.#keepTold(told);
+    });
+  }
+
+  async #keepTold(told: readonly ProgressMessage[]): Promise<void> {
     this.#progress = { ...this.#progress, ...newest(told) };
     const checkpoints = checkpointsOf(told);
-    await this.note({ events: told.map(eventOf), checkpoints });
+    try {
+      await this.#keep({ events: told.map(eventOf), checkpoints });
+    } catch (error) {
+      this.#told.unshift(...told);
+      throw error;
+    }
     await this.#prune(checkpoints.at(-1));
   }
 

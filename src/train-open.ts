@@ -15,11 +15,13 @@ import { packageVersion } from './package.js';
 import { prepareTrainingData } from './prepare.js';
 import { checkRecipe, layered, type Recipe } from './recipe.js';
 import { type Encoded, openText, type PairTexts } from './text/text.js';
-import { createTraining, type Training, type TrainingOptions } from './train.js';
-import type { TrainedAdapter } from './train-options.js';
+import { createTraining, type Training } from './train.js';
+import type { TrainedAdapter, TrainingOptions } from './train-options.js';
 
 export interface TrainingParts {
   readonly checkpoint: Checkpoint;
+  /** What a run takes that names no parameter. */
+  readonly recipe: Recipe;
   readonly labels: readonly CheckpointLabel[];
   readonly database: Pick<Database, 'run' | 'kysely'>;
   /** Where adapters are kept. */
@@ -30,17 +32,17 @@ export interface TrainingParts {
 
 const SILENT = { info: () => undefined, error: () => undefined };
 
-/** Opens the use case on the served model. Rejects with an Error that names errata.json and the key that is wrong in it. */
-export async function openTrainingRuns(config: Config, parts: TrainingParts): Promise<Training> {
-  const { model, maxTokens, dataDir, trainAfter, trainingChildren } = config;
-  const { checkpoint, labels, database, registryParts, comparisons, log = SILENT } = parts;
+/** Opens the use case on the served model. */
+export function openTrainingRuns(config: Config, parts: TrainingParts): Training {
+  const { maxTokens, dataDir, trainAfter, trainingChildren } = config;
+  const { checkpoint, recipe, labels, database, registryParts, comparisons, log = SILENT } = parts;
   return createTraining({
     checkpoint,
     labels,
     database,
     log,
     model: registryParts.base.name,
-    recipe: layered({ max_tokens: maxTokens }, await folderRecipe(model, maxTokens)),
+    recipe,
     maxTokens,
     trainAfter,
     code_version: packageVersion(),
@@ -62,6 +64,10 @@ function keepAdapter(parts: RegistryParts, { run_id, attempt, adapter, recipe }:
   const files = writeAdapter(adapter.modules, adapter.head, settings);
   return registerAdapter(parts, { ...files, origin: 'trained', run_id, fence: { id: run_id, attempt } });
 }
+
+/** The service's recipe under the model folder's. Rejects with an Error that names errata.json and the key that is wrong in it. */
+export const recipeInForce = async ({ model, maxTokens }: Pick<Config, 'model' | 'maxTokens'>): Promise<Recipe> =>
+  layered({ max_tokens: maxTokens }, await folderRecipe(model, maxTokens));
 
 /** `training` of the model folder's errata.json: the learning rate belongs to the base. */
 async function folderRecipe(folder: string, maxTokens: number): Promise<Partial<Recipe>> {

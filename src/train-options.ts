@@ -3,6 +3,8 @@ import type { Checkpoint } from './checkpoint/checkpoint.js';
 import type { Database } from './db/database.js';
 import type { Fence } from './db/training-run-acts.js';
 import type { CheckpointLabel } from './labels.js';
+import type { LeftOutRow } from './db/training-run-rows.js';
+import type { UsableRow } from './db/training-runs.js';
 import type { Recipe } from './recipe.js';
 import type { Encoded, PairTexts } from './text/text.js';
 import type { Outcome } from './training/supervisor.js';
@@ -56,4 +58,28 @@ export interface RunnerParts extends RunnerOptions {
 interface Log {
   info(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** What the data of a run are made of. */
+export interface Prepared {
+  /** Usable corrections, and confirmations. */
+  readonly rows: readonly UsableRow[];
+  readonly left_out: readonly LeftOutRow[];
+}
+
+export interface TrainingOptions extends Omit<RunnerOptions, 'changed'> {
+  readonly database: Pick<Database, 'run' | 'kysely'>;
+  readonly checkpoint: Checkpoint;
+  /** The base model's name. */
+  readonly model: string;
+  /** The service's defaults under the model folder's. */
+  readonly recipe: Recipe;
+  /** Longest encoded pair that the service judges. */
+  readonly maxTokens: number;
+  /** New usable corrections that start a run by themselves; 0: none do. */
+  readonly trainAfter: number;
+  /** How often is looked for corrections that another process has stored; each minute by default. */
+  readonly lookEveryMs?: number;
+  prepare(options: { readonly min_confidence: number; readonly exclude: readonly string[] }): Promise<Prepared>;
+  readonly newId: () => string;
 }

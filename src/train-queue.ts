@@ -1,6 +1,7 @@
 /** Which attempt is next, and how one ended: the states of a training run between its attempts. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fence } from './db/training-run-acts.js';
-import type { Claim } from './db/training-run-leases.js';
+import type { Claim, Retry } from './db/training-run-leases.js';
 import { failpoint } from './failpoints.js';
 import type { Attempt, Result } from './train-attempt.js';
 import { leaseOf } from './train-lease.js';
@@ -8,6 +9,8 @@ import type { RunnerParts } from './train-options.js';
 import { whenThereIsRoom } from './train-room.js';
 
 const RETRY_AFTER_MS = 1000;
+/** Of the lease, which nobody renews between two attempts. */
+const LONGEST_WAIT = 1 / 3;
 
 /** What to run from now on: what another process left, or what waits. */
 export async function claimed(parts: RunnerParts): Promise<Claim> {
@@ -29,16 +32,19 @@ export async function settle(
   result: Result,
   closing: AbortSignal,
 ): Promise<Fence | null> {
-  const { log, changed, retryAfterMs = RETRY_AFTER_MS } = parts;
-  const next = await whenThereIsRoom(parts, fence, closing, () => written(parts, fence, result, closing));
+  const { log, changed, leaseMs, retryAfterMs = RETRY_AFTER_MS } = parts;
+  const retry = await whenThereIsRoom(parts, fence, closing, () => written(parts, fence, result, closing));
   changed();
   failpoint('run.ended');
   log.info({ run: fence.id, attempt: fence.attempt, ...result }, 'an attempt of a training run ended');
-  if (next !== null) await new Promise((resolve) => setTimeout(resolve, retryAfterMs * fence.attempt));
-  return next;
+  if (retry === null) return null;
+  await sleep(Math.min(retryAfterMs * retry.crashes, LONGEST_WAIT * leaseMs), undefined, { signal: closing }).catch(
+    () => undefined,
+  );
+  return { id: retry.id, attempt: retry.attempt };
 }
 
-async function written(parts: RunnerParts, fence: Fence, result: Result, closing: AbortSignal): Promise<Fence | null> {
+async function written(parts: RunnerParts, fence: Fence, result: Result, closing: AbortSignal): Promise<Retry | null> {
   const { database } = parts;
   const act = { ...fence, at: parts.now() };
   if (result.kind === 'succeeded') await database.run('endTrainingRun', { ...act, state: 'succeeded', error: null });

@@ -1,12 +1,14 @@
-/** A full disk ends no training run: what it has to write waits. */
+/** A full disk or a full queue ends no training run: what it has to write or to ask waits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fence } from './db/training-run-acts.js';
-import { Problem } from './errors.js';
+import { Problem, type ProblemCode } from './errors.js';
 import type { RunnerOptions } from './train-options.js';
 
 const RETRY_MS = 1000;
+/** Refusals that pass by themselves, or when somebody makes room. */
+const NO_ROOM: ReadonlySet<unknown> = new Set<ProblemCode>(['storage-full', 'queue-full']);
 
-/** What `act` gives as soon as the disk has room for it. Rejects with what else it throws; on abort with the last refusal. */
+/** What `act` gives as soon as there is room for it. Rejects with what else it throws; on abort with the last refusal. */
 export async function whenThereIsRoom<T>(
   { log }: Pick<RunnerOptions, 'log'>,
   { id: run, attempt }: Fence,
@@ -17,8 +19,8 @@ export async function whenThereIsRoom<T>(
     try {
       return await act();
     } catch (error) {
-      if (!(error instanceof Problem && error.code === 'storage-full') || signal.aborted) throw error;
-      if (refusals === 0) log.error({ err: error, run, attempt }, 'a training run waits for space on the disk');
+      if (!(error instanceof Problem && NO_ROOM.has(error.code)) || signal.aborted) throw error;
+      if (refusals === 0) log.error({ err: error, run, attempt }, 'a training run waits until there is room');
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
   }

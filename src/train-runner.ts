@@ -21,71 +21,80 @@ const LEASE_MS = 15_000;
 /** What another process runs may end before its lease does. */
 const LOOK_AGAIN_MS = 1000;
 
-export function createRunner(options: RunnerOptions): Runner {
-  const parts: RunnerParts = { leaseMs: LEASE_MS, ...options, owner: randomUUID() };
-  let working: Promise<void> | null = null;
-  let attempt: Attempt | null = null;
-  const closing = new AbortController();
-  let retry: NodeJS.Timeout | undefined;
-  /** Somebody may have put a run into the queue since it was looked at last. */
-  let asked = false;
+export const createRunner = (options: RunnerOptions): Runner => new QueueRunner(options);
 
-  const see = async (fence: Fence): Promise<void> => {
+class QueueRunner implements Runner {
+  readonly #parts: RunnerParts;
+  readonly #closing = new AbortController();
+  #working: Promise<void> | null = null;
+  #attempt: Attempt | null = null;
+  #retry: NodeJS.Timeout | undefined;
+  /** Somebody may have put a run into the queue since it was looked at last. */
+  #asked = false;
+
+  constructor(options: RunnerOptions) {
+    this.#parts = { leaseMs: LEASE_MS, ...options, owner: randomUUID() };
+  }
+
+  pump(): void {
+    this.#asked = true;
+    if (this.#closing.signal.aborted || this.#working !== null) return;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#working = this.#work()
+      .catch((error: unknown) => this.#later(error))
+      .then(() => {
+        this.#working = null;
+        if (this.#asked && this.#retry === undefined) this.pump();
+      });
+  }
+
+  stop(id: string): void {
+    if (this.#attempt?.id === id) this.#attempt.stop();
+    this.#parts.changed();
+  }
+
+  /** What ended may have been followed by another. */
+  async idle(): Promise<void> {
+    while (this.#working !== null) await this.#working;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearTimeout(this.#retry);
+    this.#attempt?.stop();
+    await this.#working;
+  }
+
+  #later(error: unknown): void {
+    this.#parts.log.error({ err: error }, 'training runs cannot go on at the moment');
+    this.#retry = setTimeout(() => this.pump(), STORAGE_RETRY_MS).unref();
+  }
+
+  async #work(): Promise<void> {
+    const { signal } = this.#closing;
+    await forgetEnded(this.#parts);
+    while (!signal.aborted) {
+      this.#asked = false;
+      const claim = await claimed(this.#parts);
+      if (claim.kind === 'claimed') await this.#see(claim.fence);
+      else if (claim.kind === 'leased')
+        await sleep(waitFor(claim.until, this.#parts), undefined, { signal }).catch(() => undefined);
+      else if (!this.#asked) return;
+    }
+  }
+
+  /** The run, attempt by attempt, to its end. */
+  async #see(fence: Fence): Promise<void> {
     let next: Fence | null = fence;
     while (next !== null) {
-      attempt = new Attempt(parts, next);
-      if (closing.signal.aborted) attempt.stop();
-      next = await settle(parts, attempt, await attempt.run(), closing.signal);
-      attempt = null;
+      const attempt = (this.#attempt = new Attempt(this.#parts, next));
+      if (this.#closing.signal.aborted) attempt.stop();
+      next = await settle(this.#parts, attempt, await attempt.run(), this.#closing.signal);
+      this.#attempt = null;
     }
-    await forgetEnded(parts, [fence.id]);
-  };
-  const work = async (): Promise<void> => {
-    await forgetEnded(parts);
-    while (!closing.signal.aborted) {
-      asked = false;
-      const claim = await claimed(parts);
-      if (claim.kind === 'claimed') await see(claim.fence);
-      else if (claim.kind === 'leased')
-        await sleep(waitFor(claim.until, parts), undefined, { signal: closing.signal }).catch(() => undefined);
-      else if (!asked) return;
-    }
-  };
-  const pump = (): void => {
-    asked = true;
-    if (closing.signal.aborted || working !== null) return;
-    clearTimeout(retry);
-    retry = undefined;
-    working = work()
-      .catch((error: unknown) => {
-        options.log.error({ err: error }, 'training runs cannot go on at the moment');
-        retry = setTimeout(pump, STORAGE_RETRY_MS).unref();
-      })
-      .then(() => {
-        working = null;
-        if (asked && retry === undefined) pump();
-      });
-  };
-  /** What ended may have been followed by another. */
-  const idle = async (): Promise<void> => {
-    if (working === null) return;
-    await working;
-    await idle();
-  };
-  return {
-    pump,
-    stop: (id) => {
-      if (attempt?.id === id) attempt.stop();
-      options.changed();
-    },
-    idle,
-    close: async () => {
-      closing.abort();
-      clearTimeout(retry);
-      attempt?.stop();
-      await working;
-    },
-  };
+    await forgetEnded(this.#parts, [fence.id]);
+  }
 }
 
 const waitFor = (until: string, { now }: RunnerParts): number =>

@@ -1,6 +1,8 @@
 import t from 'tap';
 import type { Readiness } from '../schemas/readiness.js';
+import { GATE } from '../src/evaluation/gate.js';
 import { prepareTrainingData } from '../src/prepare.js';
+import { readiness } from '../src/readiness.js';
 import { contractFault } from './support/contract.js';
 import { learn, results } from './support/learn.js';
 import { get, post } from './support/serve.js';
@@ -105,6 +107,25 @@ t.test('a hundred usable corrections are ready, and what was trained on is not n
   t.match(report.gate_needs, { corrections: 0, correction_pages: 0, confirmations: 59, confirmations_to_collect: 295 });
   t.match(await ready(url, '?min_corrections=101&min_confidence=0.95'), { ready: false, usable: 0 });
   t.equal((await get(`${url}/training-runs/readiness?min_confidence=2`)).status, 400);
+});
+
+t.test('the recipe and the gate in force decide what is enough', async (t) => {
+  const { url, database } = await learn(t);
+  await store(url, corrections(0, 60));
+  const parts = { database, trained: async () => new Set<string>() };
+  const recipe = { min_corrections: 50, min_confidence: 0.85 };
+  const gate = { ...GATE, least_rows: 200, least_pages: 40, lower_limit: -0.01 };
+  const report = await readiness({ ...parts, recipe, gate });
+  t.match(report, { ready: true, ...recipe });
+  const { corrections: held, pages } = {
+    ...report.split.validation,
+    corrections: report.split.validation.corrections.total,
+  };
+  t.match(report.gate_needs, { corrections: 200 - held, correction_pages: 40 - pages, confirmations: 299 });
+  t.match((await readiness({ ...parts, recipe, gate: { ...gate, lower_limit: 0 } })).gate_needs, {
+    confirmations: 200,
+  });
+  t.match(await readiness({ ...parts, recipe, gate }, { min_confidence: 0.95 }), { ready: false, usable: 0 });
 });
 
 t.test('one page holds everything: trained on, and the report says that nothing is held out', async (t) => {

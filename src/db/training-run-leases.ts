@@ -49,8 +49,8 @@ export async function claimTrainingRun(db: Kysely<Schema>, input: ClaimInput): P
     if (until !== null && ours) return { kind: 'leased', until };
     if (until !== null) continue;
     if (!ours) await failOther(db, run, input.at);
-    const fence = ours ? await died(db, run, { ...input, reason: LEFT }) : null;
-    if (fence !== null) return { kind: 'claimed', fence };
+    const retry = ours ? await died(db, run, { ...input, reason: LEFT }) : null;
+    if (retry !== null) return { kind: 'claimed', fence: { id: retry.id, attempt: retry.attempt } };
   }
   const queued = selectRows(db).where('state', '=', 'queued').where('base_digest', '=', input.base_digest);
   const next = await queued.limit(1).executeTakeFirst();
@@ -89,14 +89,20 @@ export interface CrashRunInput extends Fence {
  * The attempt ended by itself. Resolves with the next one, or null: the run is not this attempt's any more, or it was the
  * third in a row that died without progress, and the run has failed.
  */
-export async function crashTrainingRun(db: Kysely<Schema>, input: CrashRunInput): Promise<Fence | null> {
+export async function crashTrainingRun(db: Kysely<Schema>, input: CrashRunInput): Promise<Retry | null> {
   if (!(await holds(db, input))) return null;
   return await died(db, await selectRows(db).where('id', '=', input.id).executeTakeFirstOrThrow(), input);
 }
 
+/** The next attempt. */
+export interface Retry extends Fence {
+  /** Attempts in a row that died without an epoch of progress. */
+  readonly crashes: number;
+}
+
 type Death = Pick<CrashRunInput, 'at' | 'reason' | 'lease'>;
 
-async function died(db: Kysely<Schema>, run: Row, { at, reason, lease }: Death): Promise<Fence | null> {
+async function died(db: Kysely<Schema>, run: Row, { at, reason, lease }: Death): Promise<Retry | null> {
   const { id, attempt } = run;
   const crashes = run.crashes + 1;
   const interrupted = { type: 'interrupted', attempt, reason };
@@ -104,7 +110,7 @@ async function died(db: Kysely<Schema>, run: Row, { at, reason, lease }: Death):
     const held = { lease_owner: lease.owner, lease_until: lease.lease_until };
     await change(db, id, { crashes, ...held }, at, [interrupted]);
     failpoint('run.crash.written');
-    return await enter(db, run, { at, lease });
+    return { ...(await enter(db, run, { at, lease })), crashes };
   }
   const error = `${reason}; given up: ${crashes} attempts in a row died without an epoch of progress`;
   const ended = { state: 'failed' as const, error, crashes, ended_at: at };

@@ -187,6 +187,26 @@ export async function readTrainingPairs(db: Kysely<Schema>, run_id: string): Pro
   }));
 }
 
+/** What tells, cheaply, whether more corrections may be new than before. */
+export interface TriggerMark {
+  /** Rises by one or two with each correction that is stored, replaced or withdrawn. */
+  readonly acts: number;
+  /** The run that new corrections are counted from. */
+  readonly newest: string | null;
+}
+
+export async function triggerMark(db: Kysely<Schema>, base_digest: string): Promise<TriggerMark> {
+  const newest = (await newestRun(db, base_digest)) ?? null;
+  const count = async (table: 'nli_corrections' | 'nli_correction_history'): Promise<number> =>
+    (
+      await db
+        .selectFrom(table)
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+    ).count;
+  return { acts: (await count('nli_corrections')) + 2 * (await count('nli_correction_history')), newest };
+}
+
 /** How many corrections may be usable and are not in the newest run of that base model: an upper bound, from indices. */
 export async function newCorrectionsAtMost(
   db: Kysely<Schema>,

@@ -85,14 +85,24 @@ async function countNew(db: Kysely<Schema>, { base_digest, rows }: StartRunInput
   return rows.filter(({ kind, correction_id }) => kind === 'correction' && !known.has(correction_id)).length;
 }
 
+/** The run that is in the queue now; or about how many corrections the trigger lacks, at least one. */
+export type StartedRun = { readonly id: string } | { readonly id: null; readonly lacking: number };
+
+/** What is to be stored before it is worth asking again; 0: a run may start. */
+function lackingOf({ when_new, min_corrections, rows }: StartRunInput, fresh: number, used: number): number {
+  const usable = rows.filter(({ kind }) => kind === 'correction').length;
+  return Math.max((when_new ?? 0) - fresh, min_corrections - usable, used === 0 ? 1 : 0);
+}
+
 /**
- * Puts a run into the queue. Asked by the trigger it resolves with false when too few corrections are new: two that ask
- * at once start one run. Throws Problem 'conflict' when too few corrections are usable.
+ * Puts a run into the queue. The trigger is told what it lacks when too few corrections are new or usable: two that ask at
+ * once start one run. For a request it throws Problem 'conflict' when too few corrections are usable.
  */
-export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput): Promise<boolean> {
+export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput): Promise<StartedRun> {
   const fresh = input.when_new === null ? null : await countNew(db, input);
-  if (input.when_new !== null && (fresh ?? 0) < input.when_new) return false;
   const used = usedRows(input);
+  const lacking = fresh === null ? 0 : lackingOf(input, fresh, used.size);
+  if (lacking > 0) return { id: null, lacking };
   refuseTooFew(input, used);
   await db
     .insertInto('training_runs')
@@ -119,7 +129,7 @@ export async function startTrainingRun(db: Kysely<Schema>, input: StartRunInput)
   await audited(db, 'run.start', input, { trigger: input.when_new !== null, force: input.force, used: used.size });
   const data = { threshold: input.when_new, new_corrections: fresh, run_id: input.id };
   if (fresh !== null) await enqueueEvent(db, { type: 'corrections.threshold_reached', data, at: input.at });
-  return true;
+  return { id: input.id };
 }
 
 async function insertRows(db: Kysely<Schema>, { id, rows }: StartRunInput, used: ReadonlySet<string>): Promise<void> {

@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readHead } from '../checkpoint/head.js';
 import { failpoint } from '../failpoints.js';
 import { isFull } from '../files.js';
-import { endWithParent } from '../orphan.js';
+import { endWithParent, leaveSignalsToParent } from '../orphan.js';
 import { epochBatches } from './batches.js';
-import { GradientFailure, type GradientPool } from './gradient-pool.js';
-import { type Position, type StepReport, startOf, train } from './loop.js';
+import { type GradientPool, PATIENCE_MS } from './gradient-pool.js';
+import { type Position, type StepReport, startOf, train, TrainingFailure } from './loop.js';
 import type {
   AliveMessage,
   Job,
@@ -20,27 +20,33 @@ import type {
 import { type Example, MICRO_ROWS, oneHot } from './micro-batch.js';
 import { initialParameters, parameterLayout, planOf } from './parameters.js';
 import { loadState, type SavedState, saveState } from './saved-state.js';
+import { signsOfLife } from './signs.js';
 import { openTriedPool } from './trial.js';
 
 /** Of signs of life. */
 const EVERY_MS = 1000;
 const ROOM_RETRY_MS = 1000;
+/** What takes longest: a precision is tried, with two openings and two gradients, each given up after the pool's patience. */
+const STILL_MS = 5 * PATIENCE_MS;
+const signs = signsOfLife(STILL_MS, () => performance.now());
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);
 process.on('disconnect', () => process.exit());
-process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the service decides
+leaveSignalsToParent();
 process.once('message', ({ job }: StartMessage) => void work(job));
 endWithParent();
-setInterval(() => send({ kind: 'alive' }), EVERY_MS).unref();
+setInterval(() => signs.alive() && send({ kind: 'alive' }), EVERY_MS).unref();
 
 /** A parent that is gone takes no message; its end is told by 'disconnect'. */
 const send = (message: ProgressMessage | AliveMessage): void => void process.send?.(message, () => undefined);
 
 async function work(job: Job): Promise<void> {
+  signs.moved();
   failpoint('child.asked');
   const outcome = await attempt(job).catch((error: unknown): LastMessage => {
     const reason = error instanceof Error ? error.message : String(error);
-    return { kind: error instanceof GradientFailure && error.gone ? 'broken' : 'failed', reason };
+    // What the data and the recipe lead to comes again; a disk, a process or memory that failed may not
+    return { kind: error instanceof TrainingFailure ? 'failed' : 'broken', reason };
   });
   failpoint('child.trained');
   // Without waiting for it, disconnecting would drop what is not written yet.
@@ -61,6 +67,7 @@ async function attempt(job: Job): Promise<LastMessage> {
   const { pool, fallback } = await openTriedPool(options, children, ...(await trialOf(job)));
   try {
     const position = await begin(job);
+    signs.moved();
     failpoint('child.begun');
     send({ kind: 'started', epoch: position.epoch, pids: [process.pid, ...pool.pids], fallback });
     return { kind: 'trained', parameters: await run(job, position, pool) };
@@ -94,9 +101,13 @@ async function run(
   const meter = startMeter((setup.epochs - from.epoch) * examples.length);
   return await train(examples, setup, from, {
     gradient: (...given) => pool.gradient(...given),
-    onStep: (report) => send(meter(report)),
+    onStep: (report) => {
+      signs.moved();
+      send(meter(report));
+    },
     onEpoch: async (position) => {
       const saved = await whenThereIsRoom(position.epoch, () => saveState(directory, digest, position));
+      signs.moved();
       failpoint('child.state.saved');
       send({ kind: 'epoch', ...saved });
     },
@@ -112,6 +123,7 @@ async function whenThereIsRoom(epoch: number, save: () => Promise<SavedState>): 
       if (!isFull(error)) throw error;
       if (!told) send({ kind: 'waiting', epoch, reason: `no space left on the disk: ${(error as Error).message}` });
     }
+    signs.moved();
     await sleep(ROOM_RETRY_MS);
   }
 }

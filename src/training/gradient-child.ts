@@ -1,7 +1,7 @@
 /** The program of a gradient child: opens the gradient graph, then does micro-batches until its parent is gone. */
 import os from 'node:os';
 import { failpoint } from '../failpoints.js';
-import { endWithParent } from '../orphan.js';
+import { endWithParent, leaveSignalsToParent } from '../orphan.js';
 import type { FromGradientChild, ToGradientChild, WorkMessage } from './messages.js';
 import { type TrainingSession, openTraining } from './session.js';
 
@@ -11,7 +11,7 @@ let session: Promise<TrainingSession> | undefined;
 
 os.setPriority(os.constants.priority.PRIORITY_LOW);
 process.on('disconnect', () => process.exit());
-process.on('SIGINT', () => undefined); // the terminal's Ctrl-C reaches the whole group; the parent decides
+leaveSignalsToParent();
 process.on('message', (message: ToGradientChild) => void answer(message));
 endWithParent();
 

@@ -22,17 +22,10 @@ export interface GradientPool {
 /** A gradient child could not do it, or is gone. */
 export class GradientFailure extends Error {
   override readonly name = 'GradientFailure';
-  /** The child died; another may well do it. */
-  readonly gone: boolean;
-
-  constructor(message: string, gone: boolean) {
-    super(message);
-    this.gone = gone;
-  }
 }
 
 /** A child silent for so long is stuck: a share of a batch takes seconds, opening the graph perhaps a minute. */
-const PATIENCE_MS = 300_000;
+export const PATIENCE_MS = 300_000;
 
 /** Opens the gradient graph in `children` processes of low priority. */
 export async function openGradientPool(options: TrainingOptions, children: number): Promise<GradientPool> {
@@ -73,10 +66,18 @@ class GradientChild {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
-    this.#ended = new Promise((resolve) => this.#process.once('exit', () => resolve()));
+    this.#ended = new Promise((resolve) => {
+      this.#process.once('exit', () => resolve());
+      this.#process.once('error', () => {
+        if (this.#process.pid !== undefined) return;
+        // It was never started: there will be no 'exit', and its channel is open
+        if (this.#process.connected) this.#process.disconnect();
+        resolve();
+      });
+    });
     this.#process.on('message', (message: FromGradientChild) => this.#receive(message));
-    this.#process.on('error', (error) => this.#fail(error.message, true));
-    this.#process.on('exit', (code, signal) => this.#fail(`a gradient child ended (${signal ?? code})`, true));
+    this.#process.on('error', (error) => this.#fail(error.message));
+    this.#process.on('exit', (code, signal) => this.#fail(`a gradient child ended (${signal ?? code})`));
   }
 
   get pid(): number {
@@ -102,7 +103,8 @@ class GradientChild {
       return await new Promise((resolve, reject) => {
         if (this.#failure) return reject(this.#failure);
         this.#pending = { resolve, reject };
-        this.#process.send(message, (error) => error && this.#fail(error.message, true));
+        // One that could not be started has no channel, and its 'error' is on the way
+        if (this.#process.connected) this.#process.send(message, (error) => error && this.#fail(error.message));
       });
     } finally {
       clearTimeout(patience);
@@ -115,13 +117,13 @@ class GradientChild {
   }
 
   #receive(message: FromGradientChild): void {
-    if (message.kind === 'broken') this.#fail(message.reason, false);
+    if (message.kind === 'broken') this.#fail(message.reason);
     else this.#pending?.resolve(message);
   }
 
   /** The first reason is the one that is told. */
-  #fail(reason: string, gone: boolean): void {
-    this.#failure ??= new GradientFailure(reason, gone);
+  #fail(reason: string): void {
+    this.#failure ??= new GradientFailure(reason);
     this.#pending?.reject(this.#failure);
   }
 }

@@ -61,20 +61,18 @@ function keptStates(compute: States, mostBytes: number): States {
   const kept = new Map<string, Float32Array>();
   let bytes = 0;
   const keep = (key: string, states: Float32Array): void => {
-    if (kept.has(key) || bytes + states.byteLength > mostBytes) return;
+    if (bytes + states.byteLength > mostBytes) return;
     kept.set(key, states);
     bytes += states.byteLength;
   };
   return async (rows) => {
     const keys = rows.map(keyOf);
-    const missing = rows.filter((_, i) => !kept.has(keys[i]!));
-    const computed = missing.length > 0 ? await compute(missing) : [];
-    let next = 0;
-    return keys.map((key) => {
-      const states = kept.get(key) ?? computed[next++]!;
-      keep(key, states);
-      return states;
-    });
+    // A row that is there twice is computed once
+    const missing = new Map(rows.flatMap((row, i) => (kept.has(keys[i]!) ? [] : [[keys[i]!, row] as const])));
+    const computed = missing.size > 0 ? await compute([...missing.values()]) : [];
+    const fresh = new Map([...missing.keys()].map((key, i) => [key, computed[i]!]));
+    for (const [key, states] of fresh) keep(key, states);
+    return keys.map((key) => (fresh.get(key) ?? kept.get(key))!);
   };
 }
 

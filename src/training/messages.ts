@@ -75,7 +75,7 @@ export interface WaitingMessage {
   readonly reason: string;
 }
 
-/** The child's own thread turns, whatever its gradient children do. */
+/** The child's own thread turns, and something has moved lately. */
 export interface AliveMessage {
   readonly kind: 'alive';
 }
@@ -86,13 +86,13 @@ export interface TrainedMessage {
   readonly parameters: Float32Array;
 }
 
-/** Would fail again at the same place. */
+/** Would fail again at the same place: the data and the recipe lead there. */
 export interface FailedMessage {
   readonly kind: 'failed';
   readonly reason: string;
 }
 
-/** Something died under the run; it may be tried again. */
+/** Something failed or died under the run; it may be tried again. */
 export interface BrokenMessage {
   readonly kind: 'broken';
   readonly reason: string;

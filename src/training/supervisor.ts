@@ -95,7 +95,7 @@ export function startTraining(job: Job, listener: TrainingListener): TrainingPro
   failpoint('run.child.started');
   const ended = lastMessage(child, listener);
   const start: StartMessage = { kind: 'start', job };
-  child.send(start, () => undefined);
+  if (child.connected) child.send(start, () => undefined); // else its 'error' is on the way
   failpoint('run.child.asked');
   return {
     pid: child.pid,
@@ -122,7 +122,10 @@ function lastMessage(child: ChildProcess, { onProgress, silentAfterMs }: Trainin
       clearTimeout(silence);
       resolve(last ?? stuck ?? how);
     };
-    child.once('error', (error) => end(broken(error.message)));
+    child.once('error', (error) => {
+      if (child.pid === undefined && child.connected) child.disconnect(); // it was never started
+      end(broken(error.message));
+    });
     child.once('exit', (code, signal) => end(broken(signal ?? `exit code ${code}`)));
   });
 }

@@ -1,19 +1,26 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import type { NoteRunInput } from '../../src/db/training-run-acts.js';
+import { Problem, type ProblemCode } from '../../src/errors.js';
 import {
   addCorrections,
+  encode,
   eventOf,
   eventsOf,
   gone,
   homeFor,
   MODEL,
   openTraining,
+  openTrainingDatabase,
   pidsOf,
   type Setup,
   trained,
+  type TrainingDatabase,
 } from './fixtures/training.js';
+
+t.setTimeout(300_000);
 
 const HALF_NAN = 0x7e00;
 const fail = (message: string) => async () => Promise.reject(new Error(message));
@@ -55,6 +62,75 @@ t.test('states that cannot be saved fail the run', async (t) => {
   t.match(run, { state: 'failed', error: /ENOTDIR/ });
 });
 
+t.test('signals to the whole group leave the children to their parent', async (t) => {
+  const { run } = await trained(t, { children: 2, recipe: { epochs: 40 } }, async (training, id) => {
+    const pids = await pidsOf(training, id);
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) for (const pid of pids) process.kill(pid, name);
+  });
+  t.match(run, { state: 'succeeded', attempt: 1 });
+});
+
+t.test('a state that cannot be saved breaks the attempt, and another goes on', async (t) => {
+  const home = homeFor(t);
+  const { run, events } = await trained(t, { home }, async (training, id) => {
+    await eventOf(training, id, ({ stage }) => stage === 'training');
+    rmSync(path.join(home, 'runs', id), { recursive: true });
+  });
+  t.match(run, { state: 'succeeded', attempt: 2 });
+  const interrupted = events.filter(({ type }) => type === 'interrupted');
+  t.match(interrupted, [{ attempt: 1, reason: /ENOENT/ }]);
+});
+
+/** Rejects with the problem so many times, and goes on then. */
+function refusing<A extends unknown[], R>(times: number, code: ProblemCode, act: (...args: A) => Promise<R>) {
+  let refusals = 0;
+  return async (...args: A): Promise<R> => {
+    if (++refusals <= times) throw new Problem(code, 'not now');
+    return await act(...args);
+  };
+}
+
+t.test('a line of comparisons that is full is waited for', async (t) => {
+  const compare = refusing(2, 'queue-full', async () => ({ id: 'comparison' }));
+  const { run } = await trained(t, { compare });
+  t.match(run, { state: 'succeeded', attempt: 1, comparison_id: 'comparison' });
+});
+
+t.test('a tokenizer that is not there for a moment breaks the attempt, and another goes on', async (t) => {
+  const { run } = await trained(t, { encode: refusing(1, 'unavailable', encode) });
+  t.match(run, { state: 'succeeded', attempt: 2 });
+});
+
+t.test('closing does not wait for the next attempt', async (t) => {
+  const day = 86_400_000;
+  const encodeNever = refusing(Infinity, 'unavailable', encode);
+  const { training, database } = await openTraining(t, { encode: encodeNever, retryAfterMs: day, leaseMs: 3 * day });
+  await addCorrections(database, 30);
+  const { id } = await training.start({});
+  await eventOf(training, id, ({ type }) => type === 'interrupted');
+  await training.close();
+  t.match(await training.get(id), { state: 'queued', attempt: 2 });
+});
+
+t.test('what could not be stored is told again: no step and no state is lost', async (t) => {
+  const home = homeFor(t);
+  const database = await openTrainingDatabase(home);
+  let refusals = 0;
+  const run: TrainingDatabase['run'] = async (name, input) => {
+    const steps = name === 'noteTrainingRun' && (input as NoteRunInput).events.some(({ type }) => type === 'step');
+    if (steps && ++refusals <= 2) throw new Problem('storage-failed', 'not now');
+    return await database.run(name, input);
+  };
+  const failing = { kysely: database.kysely, run, close: () => database.close() } as unknown as TrainingDatabase;
+  const { run: ended, events } = await trained(t, { home, database: failing, recipe: { epochs: 40 } });
+  t.ok(refusals > 2);
+  t.match(ended, { state: 'succeeded', attempt: 1 });
+  const numbers = (type: string, field: string) => events.filter((one) => one.type === type).map((one) => one[field]);
+  const upTo = (last: number) => Array.from({ length: last }, (_, i) => i + 1);
+  t.strictSame(numbers('epoch', 'epoch'), upTo(40));
+  t.strictSame(numbers('step', 'step'), upTo(120));
+});
+
 /** Enough that no epoch ends while a test looks. */
 const MANY = 1500;
 
@@ -72,9 +148,9 @@ t.test('poison: three attempts in a row that die without an epoch of progress en
 });
 
 t.test('not poison: a run that ends an epoch between its deaths goes on, however often it dies', async (t) => {
-  const epochs = 100;
+  const epochs = 60;
   const { run, events } = await trained(t, { recipe: { epochs } }, async (training, id) => {
-    for (const attempt of [1, 2, 3, 4, 5]) {
+    for (const attempt of [1, 2, 3, 4]) {
       const [child = 0] = await pidsOf(training, id, attempt);
       let first: unknown;
       await eventOf(training, id, ({ type, attempt: begun, state }) => {
@@ -84,17 +160,20 @@ t.test('not poison: a run that ends an epoch between its deaths goes on, however
       process.kill(child, 'SIGKILL');
     }
   });
-  t.match(run, { state: 'succeeded', attempt: 6 });
+  t.match(run, { state: 'succeeded', attempt: 5 });
   const starts = events.filter(({ type }) => type === 'started').map(({ epoch }) => epoch as number);
-  t.equal(starts.length, 6);
+  t.equal(starts.length, 5);
   t.ok(
     starts.every((epoch, i) => i === 0 || epoch > starts[i - 1]!),
     `each attempt begins later: ${starts.join()}`,
   );
 });
 
+/** It counts from the fork: longer than a child takes to begin on a busy machine. */
+const SILENT_MS = 12_000;
+
 t.test('a child that gives no sign of life is stuck: it is killed, and another goes on', async (t) => {
-  const { training, database } = await openTraining(t, { silentAfterMs: 4000 });
+  const { training, database } = await openTraining(t, { silentAfterMs: SILENT_MS });
   await addCorrections(database, 300);
   const { id } = await training.start({});
   const [child = 0] = await pidsOf(training, id);
@@ -102,7 +181,7 @@ t.test('a child that gives no sign of life is stuck: it is killed, and another g
   await gone([child]);
   await training.idle();
   t.match(await training.get(id), { state: 'succeeded', attempt: 2 });
-  const reason = 'the training child ended (no sign of life for 4 s)';
+  const reason = `the training child ended (no sign of life for ${SILENT_MS / 1000} s)`;
   t.match(
     (await eventsOf(training, id)).filter(({ type }) => type === 'interrupted'),
     [{ reason }],

@@ -8,11 +8,11 @@ import { homeWithCorrections, kill, type Service, startService } from './fixture
 import { eventOf, eventsOf, gone, openTraining, trained, type TrainingDatabase } from './fixtures/training.js';
 
 /** So that a run is under way for seconds. */
-const epochs = 60;
+const epochs = 25;
 /** A lease that a busy machine does not let run out between two signs of life. */
 const PATIENT_MS = 8000;
 const undisturbed = trained(t, { recipe: { epochs } });
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 const signal = ({ process: service, pids }: Service, name: NodeJS.Signals): void => {
   for (const pid of [service.pid ?? 0, ...pids]) process.kill(pid, name);

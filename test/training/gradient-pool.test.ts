@@ -60,6 +60,14 @@ t.test('a checkpoint that cannot be opened is told, and no child is left', async
   });
 });
 
+t.test('children that cannot be started are told, and nothing waits for their end', async (t) => {
+  const { execPath } = process;
+  process.execPath = '/nowhere/node';
+  const opened = openGradientPool(options, 2);
+  process.execPath = execPath;
+  await t.rejects(opened, { name: 'GradientFailure', message: /ENOENT/ });
+});
+
 t.test('closing ends the children and what is under way', async (t) => {
   const pool = await openGradientPool(options, 2);
   const underWay = pool.gradient(parameters, batch, 0);

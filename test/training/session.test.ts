@@ -203,6 +203,24 @@ t.test('hidden states that are kept and computed anew are the same to the bit, w
   }
 });
 
+t.test('rows that are equal do not disturb the others', async (t) => {
+  const [a, c] = [batch[0]!.ids, batch[1]!.ids];
+  const options = { checkpoint, layers: 1, precision: 'float32', threads: 1 } as const;
+  for (const keptBytes of [undefined, 0, 4 * config.hiddenSize * a.length]) {
+    const of = async (rows: readonly Int32Array[]) =>
+      await (
+        await openLowerLayers({ ...options, ...(keptBytes !== undefined && { keptBytes }) })
+      )(rows);
+    const [twice, once] = [(await of([a, a, c]))['hidden_states']!, (await of([a, c]))['hidden_states']!];
+    const stateOf = ({ data }: typeof once, rows: number, b: number, l: number) => [
+      ...data.subarray((l * rows + b) * config.hiddenSize, (l * rows + b + 1) * config.hiddenSize),
+    ];
+    for (let l = 0; l < c.length; l++)
+      t.same(stateOf(twice, 3, 2, l), stateOf(once, 2, 1, l), `${keptBytes} bytes: ${l}`);
+    for (let l = 0; l < a.length; l++) t.same(stateOf(twice, 3, 1, l), stateOf(twice, 3, 0, l), 'the equal ones');
+  }
+});
+
 t.test('in integers the gradient points where that of float32 does', async (t) => {
   const exact = await open({ linears: LAYER_LINEARS });
   const parameters = floats(random, exact.layout.length, 0.2);

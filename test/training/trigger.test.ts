@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { addCorrections, openTraining } from './fixtures/training.js';
+import { addCorrections, openTraining, type Setup } from './fixtures/training.js';
 
 t.test('a run starts by itself when enough usable corrections are new, once', async (t) => {
   const { training, database } = await openTraining(t, { trainAfter: 9, recipe: { epochs: 1 } });
@@ -50,6 +51,40 @@ t.test('after a failed run as many again are waited for', async (t) => {
   t.equal(await failed(10, 0), 1);
   t.equal(await failed(8, 10), 1);
   t.equal(await failed(2, 18), 2);
+});
+
+t.test('what no run ever learns from is planned once, not with every correction', async (t) => {
+  const plans = { made: 0, usable: 4 };
+  const prepare: Setup['prepare'] = async () => {
+    plans.made += 1;
+    const rows = Array.from({ length: plans.usable }, (_, i) => ({
+      correction_id: `c-${String(i).padStart(6, '0')}`,
+      side: 'train' as const,
+      kind: 'correction' as const,
+    }));
+    return { rows, left_out: [] };
+  };
+  const { training, database } = await openTraining(t, { trainAfter: 9, recipe: { epochs: 1 }, prepare });
+  const store = async (from: number): Promise<number> => {
+    await addCorrections(database, 1, from);
+    training.correctionsStored();
+    await training.idle();
+    return plans.made;
+  };
+  await addCorrections(database, 20);
+  t.equal(await store(20), 1, 'four of 21 are usable, five are lacking');
+  for (const from of [21, 22, 23, 24]) t.equal(await store(from), 1, `${from - 20} more`);
+  plans.usable = 9;
+  t.equal(await store(25), 2, 'five more');
+  t.match((await training.list({ limit: 50 })).items, [{ started_by: 'trigger' }]);
+});
+
+t.test('what another process stores is seen without being told', async (t) => {
+  const { training, database } = await openTraining(t, { trainAfter: 9, recipe: { epochs: 1 }, lookEveryMs: 50 });
+  await training.idle();
+  await addCorrections(database, 12);
+  while ((await training.list({ limit: 50 })).items.length === 0) await sleep(20);
+  t.match((await training.list({ limit: 50 })).items, [{ started_by: 'trigger' }]);
 });
 
 t.test('too few usable ones in all start nothing by themselves, nor does 0', async (t) => {

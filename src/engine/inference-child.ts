@@ -12,7 +12,7 @@ export class ChildFailure extends Error {
   override readonly name = 'ChildFailure';
 }
 
-interface Holding {
+interface Preparation {
   readonly resolve: () => void;
   readonly reject: (reason: ChildFailure) => void;
 }
@@ -29,11 +29,19 @@ export class InferenceChild {
   readonly ready: Promise<number>;
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
-  readonly #holding = new Map<string, Holding>();
+  readonly #prepareLimitMs: number;
+  /** By the number of the message that asked for it: each has its own answer. */
+  readonly #preparations = new Map<number, Preparation>();
+  #messages = 0;
+  #watchdog: NodeJS.Timeout | undefined;
   #pending: Pending | undefined;
+  #started = false;
+  #gone = false;
   #reason = 'the inference child died';
 
-  constructor(open: Omit<OpenMessage, 'kind'>) {
+  /** A child that makes nothing ready for `prepareLimitMs`, of what it was asked to, is killed. */
+  constructor(open: Omit<OpenMessage, 'kind'>, prepareLimitMs: number) {
+    this.#prepareLimitMs = prepareLimitMs;
     this.#process = fork(PROGRAM, [], {
       serialization: 'advanced',
       execArgv: [],
@@ -47,9 +55,12 @@ export class InferenceChild {
       });
     });
     this.ready = this.#awaitReady();
-    this.ready.catch(() => undefined);
+    this.ready.then(
+      () => this.#onReady(),
+      () => undefined,
+    );
     this.#process.on('message', (message: FromChild) => this.#receive(message));
-    void this.ended.then(() => this.#failAll());
+    void this.ended.then(() => this.#end());
     this.#send({ kind: 'open', ...open });
   }
 
@@ -60,7 +71,7 @@ export class InferenceChild {
 
   /** False from when its end is known. */
   get connected(): boolean {
-    return this.#process.connected;
+    return !this.#gone && this.#process.connected;
   }
 
   get pid(): number | undefined {
@@ -84,32 +95,66 @@ export class InferenceChild {
     }
   }
 
-  /** Resolves when the child can answer with the adapter; rejects with ChildFailure when it cannot, or ends before. */
+  /**
+   * Resolves when the child can answer with the adapter, also when it is to forget it by then; rejects with ChildFailure
+   * when it cannot, ends before, or takes too long.
+   */
   hold(digest: string, tensors: AdapterTensors): Promise<void> {
-    return this.#prepared(digest, { kind: 'adapter', digest, tensors });
+    return this.#prepare({ kind: 'adapter', id: ++this.#messages, digest, tensors });
   }
 
   /** Resolves when the child can run batches of these adapters; rejects as `hold` does. */
-  mix(mix: string, adapters: readonly (string | null)[]): Promise<void> {
-    return this.#prepared(mix, { kind: 'mix', mix, adapters });
-  }
-
-  async #prepared(name: string, message: AdapterMessage | MixMessage): Promise<void> {
-    if (!this.connected) throw new ChildFailure(this.#reason);
-    await new Promise<void>((resolve, reject) => {
-      this.#holding.set(name, { resolve, reject });
-      this.#send(message);
-    });
+  mix(adapters: readonly (string | null)[]): Promise<void> {
+    return this.#prepare({ kind: 'mix', id: ++this.#messages, adapters });
   }
 
   forget(digest: string): void {
-    this.#holding.delete(digest);
     this.#send({ kind: 'forget', digest });
   }
 
   kill(reason: string): void {
     this.#reason = reason;
     this.#process.kill('SIGKILL');
+  }
+
+  async #prepare(message: AdapterMessage | MixMessage): Promise<void> {
+    if (!this.connected) throw new ChildFailure(this.#reason);
+    await new Promise<void>((resolve, reject) => {
+      this.#preparations.set(message.id, { resolve, reject });
+      if (this.#preparations.size === 1) this.#watch();
+      this.#send(message);
+    });
+  }
+
+  #onPrepared(id: number): Preparation | undefined {
+    const preparation = this.#preparations.get(id);
+    this.#preparations.delete(id);
+    this.#watch();
+    return preparation;
+  }
+
+  /** Its start has a limit of its own; then, whatever it was asked for meanwhile, time runs anew with each that is done. */
+  #watch(): void {
+    clearTimeout(this.#watchdog);
+    if (!this.#started || this.#preparations.size === 0) return;
+    this.#watchdog = setTimeout(() => this.#giveUp(), this.#prepareLimitMs);
+  }
+
+  #onReady(): void {
+    this.#started = true;
+    this.#watch();
+  }
+
+  /** What hangs is refused while the child still counts as alive: the next one would hang in it too. */
+  #giveUp(): void {
+    this.kill(`the inference child made no adapter ready for ${this.#prepareLimitMs} ms`);
+    this.#refuseAll();
+  }
+
+  #refuseAll(): void {
+    const failure = new ChildFailure(this.#reason);
+    for (const { reject } of this.#preparations.values()) reject(failure);
+    this.#preparations.clear();
   }
 
   #awaitReady(): Promise<number> {
@@ -129,18 +174,19 @@ export class InferenceChild {
   }
 
   #receive(message: FromChild): void {
-    if (message.kind === 'held') this.#holding.get(message.digest)?.resolve();
-    if (message.kind === 'refused') this.#holding.get(message.digest)?.reject(new ChildFailure(message.reason));
+    if (message.kind === 'prepared') this.#onPrepared(message.id)?.resolve();
+    if (message.kind === 'refused') this.#onPrepared(message.id)?.reject(new ChildFailure(message.reason));
     if (message.kind !== 'result' && message.kind !== 'failure') return;
     if (this.#pending?.id !== message.id) return;
     if (message.kind === 'result') this.#pending.resolve(message.logits);
     else this.#pending.reject(new ChildFailure(message.reason));
   }
 
-  #failAll(): void {
-    const failure = new ChildFailure(this.#reason);
-    this.#pending?.reject(failure);
-    for (const { reject } of this.#holding.values()) reject(failure);
+  #end(): void {
+    this.#gone = true;
+    clearTimeout(this.#watchdog);
+    this.#pending?.reject(new ChildFailure(this.#reason));
+    this.#refuseAll();
   }
 
   /** A child that is already gone takes no message; its end is told by `ended`. */

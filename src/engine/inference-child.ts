@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { AdapterMessage, BatchMessage, FromChild, MixMessage, OpenMessage, ToChild } from './messages.js';
+import { Preparations } from './preparations.js';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
 const START_LIMIT_MS = 300_000;
@@ -10,11 +11,6 @@ const START_LIMIT_MS = 300_000;
 /** The child could not do it, or is gone; its rows may be tried elsewhere. */
 export class ChildFailure extends Error {
   override readonly name = 'ChildFailure';
-}
-
-interface Preparation {
-  readonly resolve: () => void;
-  readonly reject: (reason: ChildFailure) => void;
 }
 
 interface Pending {
@@ -29,19 +25,15 @@ export class InferenceChild {
   readonly ready: Promise<number>;
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
-  readonly #prepareLimitMs: number;
-  /** By the number of the message that asked for it: each has its own answer. */
-  readonly #preparations = new Map<number, Preparation>();
+  readonly #preparations: Preparations;
   #messages = 0;
-  #watchdog: NodeJS.Timeout | undefined;
   #pending: Pending | undefined;
-  #started = false;
   #gone = false;
   #reason = 'the inference child died';
 
   /** A child that makes nothing ready for `prepareLimitMs`, of what it was asked to, is killed. */
   constructor(open: Omit<OpenMessage, 'kind'>, prepareLimitMs: number) {
-    this.#prepareLimitMs = prepareLimitMs;
+    this.#preparations = new Preparations(prepareLimitMs, () => this.#giveUp(prepareLimitMs));
     this.#process = fork(PROGRAM, [], {
       serialization: 'advanced',
       execArgv: [],
@@ -56,7 +48,7 @@ export class InferenceChild {
     });
     this.ready = this.#awaitReady();
     this.ready.then(
-      () => this.#onReady(),
+      () => this.#preparations.watch(),
       () => undefined,
     );
     this.#process.on('message', (message: FromChild) => this.#receive(message));
@@ -119,42 +111,15 @@ export class InferenceChild {
 
   async #prepare(message: AdapterMessage | MixMessage): Promise<void> {
     if (!this.connected) throw new ChildFailure(this.#reason);
-    await new Promise<void>((resolve, reject) => {
-      this.#preparations.set(message.id, { resolve, reject });
-      if (this.#preparations.size === 1) this.#watch();
-      this.#send(message);
-    });
-  }
-
-  #onPrepared(id: number): Preparation | undefined {
-    const preparation = this.#preparations.get(id);
-    this.#preparations.delete(id);
-    this.#watch();
-    return preparation;
-  }
-
-  /** Its start has a limit of its own; then, whatever it was asked for meanwhile, time runs anew with each that is done. */
-  #watch(): void {
-    clearTimeout(this.#watchdog);
-    if (!this.#started || this.#preparations.size === 0) return;
-    this.#watchdog = setTimeout(() => this.#giveUp(), this.#prepareLimitMs);
-  }
-
-  #onReady(): void {
-    this.#started = true;
-    this.#watch();
+    const prepared = this.#preparations.add(message.id);
+    this.#send(message);
+    await prepared;
   }
 
   /** What hangs is refused while the child still counts as alive: the next one would hang in it too. */
-  #giveUp(): void {
-    this.kill(`the inference child made no adapter ready for ${this.#prepareLimitMs} ms`);
-    this.#refuseAll();
-  }
-
-  #refuseAll(): void {
-    const failure = new ChildFailure(this.#reason);
-    for (const { reject } of this.#preparations.values()) reject(failure);
-    this.#preparations.clear();
+  #giveUp(limitMs: number): void {
+    this.kill(`the inference child made no adapter ready for ${limitMs} ms`);
+    this.#preparations.rejectAll(new ChildFailure(this.#reason));
   }
 
   #awaitReady(): Promise<number> {
@@ -174,8 +139,8 @@ export class InferenceChild {
   }
 
   #receive(message: FromChild): void {
-    if (message.kind === 'prepared') this.#onPrepared(message.id)?.resolve();
-    if (message.kind === 'refused') this.#onPrepared(message.id)?.reject(new ChildFailure(message.reason));
+    if (message.kind === 'prepared') this.#preparations.resolve(message.id);
+    if (message.kind === 'refused') this.#preparations.reject(message.id, new ChildFailure(message.reason));
     if (message.kind !== 'result' && message.kind !== 'failure') return;
     if (this.#pending?.id !== message.id) return;
     if (message.kind === 'result') this.#pending.resolve(message.logits);
@@ -184,9 +149,9 @@ export class InferenceChild {
 
   #end(): void {
     this.#gone = true;
-    clearTimeout(this.#watchdog);
-    this.#pending?.reject(new ChildFailure(this.#reason));
-    this.#refuseAll();
+    const failure = new ChildFailure(this.#reason);
+    this.#pending?.reject(failure);
+    this.#preparations.rejectAll(failure);
   }
 
   /** A child that is already gone takes no message; its end is told by `ended`. */

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from './engine/engine.js';
 import { Problem } from './errors.js';
 import type { Answer, JudgedRow, ReviewedRow } from './evaluation/judged.js';
-import { softmax } from './judgement.js';
-import type { CheckpointLabel, Label } from './labels.js';
+import { scored } from './judgement.js';
+import type { CheckpointLabel } from './labels.js';
 import type { Encoded, Text } from './text/text.js';
 
 export interface JudgeBothParts {
@@ -137,13 +137,9 @@ export function answerOf(
   logits: Float32Array | null | undefined,
   which: 'old' | 'new',
 ): Answer {
-  if (!logits || logits.length !== labels.length)
-    throw new Error(`the ${which} adapter gave no finite answer to a held-out pair`);
-  const scores: Record<Label, number> = { supports: 0, refutes: 0, neutral: 0 };
-  const shares = softmax(logits);
-  for (const [at, { label }] of labels.entries()) scores[label] = shares[at] as number;
-  const best = labels[shares.indexOf(Math.max(...shares))] as CheckpointLabel;
-  return { label: best.label, confidence: scores[best.label], scores };
+  if (!logits) throw new Error(`the ${which} adapter gave no finite answer to a held-out pair`);
+  const { label, confidence, scores } = scored(labels, logits);
+  return { label, confidence, scores };
 }
 
 const RETRIES = { 'queue-full': 600, unavailable: 5 } as const;

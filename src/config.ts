@@ -163,7 +163,7 @@ export const SETTINGS = {
     name: 'ERRATA_QUEUE_TOKENS',
     read: integer(64, 1_000_000_000),
     fallback: '262144',
-    help: 'padded tokens of these: the tokens of each pair and 15 %, the most that batching adds to them (before a pair is encoded, an estimate by its characters); over it requests are answered 429',
+    help: 'padded tokens of these: the tokens of each pair and 15 %, the most that batching adds to them (before a pair is encoded, an estimate by its characters); over it requests are answered 429, but what finds nothing before it is taken, however large',
     example: '65536',
   },
   rateLimit: {
@@ -305,12 +305,7 @@ function readSetting(setting: Setting<unknown>, env: Environment, faults: string
 }
 
 function checkTogether(config: Config, warn: (message: string) => void): void {
-  const { maxTokens, queueTokens, inferenceChildren, inferenceThreads } = config;
-  if (queueTokens < maxTokens) {
-    throw new ConfigError([
-      `ERRATA_QUEUE_TOKENS: expected at least ERRATA_MAX_TOKENS (${maxTokens}), or a long pair never fits`,
-    ]);
-  }
+  const { inferenceChildren, inferenceThreads } = config;
   const cores = availableParallelism();
   if (inferenceChildren * inferenceThreads > cores) {
     const product = `${inferenceChildren} × ${inferenceThreads}`;

@@ -1,6 +1,7 @@
 /** Which adapters the engine holds: the active one always, a bounded number of others, the least recently used go first. */
 import type { ClassifyOptions, Engine } from './engine/engine.js';
-import { Problem } from './errors.js';
+import { overdue, Problem } from './errors.js';
+import { inTime } from './in-time.js';
 
 type Tensors = Parameters<Engine['hold']>[1];
 
@@ -14,14 +15,19 @@ export interface HeldParts {
 
 interface Held {
   readonly ready: Promise<void>;
-  /** How many are judging with it now. */
+  /** How many are judging with it now, or wait for it; loading it counts for one. */
   users: number;
 }
 
 export interface UseOptions {
   /** Also when all that are held are in use. */
   readonly always?: boolean;
+  /** How long it is waited for, in the clock of performance.now(). */
+  readonly deadline?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class HeldAdapters {
   readonly #parts: HeldParts;
@@ -50,26 +56,28 @@ export class HeldAdapters {
 
   /**
    * Does `work` while every child can answer with the adapter.
-   * Rejects with Problem 'queue-full' when as many others are in use as may be held, or with what `load` throws.
+   * Rejects with Problem 'queue-full' when as many others are in use as may be held, with what `load` throws, or, while it
+   * is loaded, with Problem 'deadline' or the signal's reason; others may wait for it on.
    */
   async use<T>(digest: string, work: () => Promise<T>, options: UseOptions = {}): Promise<T> {
     const held = this.#held.get(digest) ?? this.#hold(digest, options);
     this.#touch(digest);
     held.users += 1;
     try {
-      await held.ready;
+      await awaited(held, options);
       return await work();
     } finally {
-      held.users -= 1;
-      this.#shrink();
+      this.#release(held);
     }
   }
 
   /** The engine's classify for any registered adapter: one that is not held is loaded first. Riders must be held. */
   classify(rows: readonly Int32Array[], options: ClassifyOptions = {}): Promise<(Float32Array | null)[]> {
-    const { adapter = null, adapters = [adapter] } = options;
+    const { adapter = null, adapters = [adapter], deadline, signal } = options;
     const run = (): Promise<(Float32Array | null)[]> => this.#parts.engine.classify(rows, options);
-    return adapters.filter((one) => one !== null).reduce((work: typeof run, one) => () => this.use(one, work), run)();
+    return adapters
+      .filter((one) => one !== null)
+      .reduce((work: typeof run, one) => () => this.use(one, work, { deadline, signal }), run)();
   }
 
   #hold(digest: string, { always = false }: UseOptions): Held {
@@ -79,10 +87,18 @@ export class HeldAdapters {
         `at most ${this.#parts.most} adapters beside the active one are in use at a time`,
       );
     const { engine, load } = this.#parts;
-    const held = { ready: load(digest).then((tensors) => engine.hold(digest, tensors)), users: 0 };
+    const held = { ready: load(digest).then((tensors) => engine.hold(digest, tensors)), users: 1 };
     this.#held.set(digest, held);
-    held.ready.catch(() => this.#held.delete(digest));
+    held.ready.then(
+      () => this.#release(held),
+      () => this.#held.delete(digest),
+    );
     return held;
+  }
+
+  #release(held: Held): void {
+    held.users -= 1;
+    this.#shrink();
   }
 
   #touch(digest: string): void {
@@ -102,4 +118,9 @@ export class HeldAdapters {
       this.#parts.engine.forget(digest);
     }
   }
+}
+
+function awaited({ ready }: Held, { deadline = Number.POSITIVE_INFINITY, signal }: UseOptions): Promise<void> {
+  const leftMs = Math.min(deadline - performance.now(), LONGEST_TIMER_MS);
+  return inTime(() => ready, leftMs, overdue, signal);
 }

@@ -23,6 +23,8 @@ export interface ClassifyWith {
   /** In the clock of performance.now(). */
   readonly deadline: number;
   readonly signal?: AbortSignal;
+  /** Called when the rows take the room that `reserve` kept for them. */
+  readonly reserved?: () => void;
   /** By row: who judges it too, where that keeps nobody waiting. */
   readonly riders?: readonly (Rider | undefined)[];
 }

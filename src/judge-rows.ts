@@ -34,30 +34,36 @@ export type RowParts = Pick<JudgeParts, 'text' | 'engine' | 'clock' | 'maxTokens
 /** Rejects with Problem 'queue-full', 'deadline' or 'unavailable', or the signal's reason. */
 export async function judgeRows(parts: RowParts, asked: Asked): Promise<Judged> {
   if (asked.pairs.length === 0) return { outcomes: [], shadowed: null };
-  const encoded = await prepare(parts, asked);
-  const encodings = encoded.filter(isEncoding);
-  const shadowed = asked.shadow(encodings.length);
-  const logits = (await classify(parts, encodings, asked, shadowed)).values();
-  const outcomes = encoded.map((one) =>
-    isEncoding(one) ? { logits: logits.next().value ?? null, truncated: one.truncated } : one,
+  const release = keepRoom(parts, asked);
+  try {
+    const encoded = await prepare(parts, asked);
+    const shadowed = asked.shadow(encoded.filter(isEncoding).length);
+    const logits = await classify(parts, encoded.filter(isEncoding), { asked, shadowed, release });
+    return { outcomes: outcomesOf(encoded, logits), shadowed };
+  } finally {
+    release();
+  }
+}
+
+function outcomesOf(encoded: readonly Encoded[], logits: readonly (Float32Array | null)[]): Outcome[] {
+  const each = logits.values();
+  return encoded.map((one) =>
+    isEncoding(one) ? { logits: each.next().value ?? null, truncated: one.truncated } : one,
   );
-  return { outcomes, shadowed };
 }
 
 const isEncoding = (one: Encoded): one is Encoding => 'ids' in one;
 
-/** Room in the engine is kept meanwhile, so that no more is encoded than can be judged. */
-async function prepare(parts: RowParts, { pairs, deadline, signal }: Asked): Promise<readonly Encoded[]> {
-  const { engine, estimate, maxTokens } = parts;
+/** Until the rows are in the queue, so that no more is encoded, nor waits for its adapter, than can be judged. */
+function keepRoom({ engine, estimate, maxTokens }: RowParts, { pairs, deadline }: Asked): () => void {
   const tokens = pairs.reduce((sum, pair) => sum + Math.min(maxTokens, estimate.of(charactersOf(pair))), 0);
-  const release = engine.reserve({ pairs: pairs.length, tokens, deadline });
-  try {
-    const encoded = await encode(parts, pairs, deadline, signal);
-    learn(estimate, pairs, encoded);
-    return encoded;
-  } finally {
-    release();
-  }
+  return engine.reserve({ pairs: pairs.length, tokens, deadline });
+}
+
+async function prepare(parts: RowParts, { pairs, deadline, signal }: Asked): Promise<readonly Encoded[]> {
+  const encoded = await encode(parts, pairs, deadline, signal);
+  learn(parts.estimate, pairs, encoded);
+  return encoded;
 }
 
 const charactersOf = ({ premise, nli_hypothesis }: JudgePair): number => premise.length + nli_hypothesis.length;
@@ -85,17 +91,23 @@ function learn(estimate: TokenEstimate, pairs: readonly JudgePair[], encoded: re
   estimate.learn(characters, tokens);
 }
 
+interface Classified {
+  readonly asked: Asked;
+  readonly shadowed: Shadowed | null;
+  /** Ends the room that is kept. */
+  readonly release: () => void;
+}
+
 async function classify(
   { engine }: RowParts,
   encodings: readonly Encoding[],
-  { adapter, deadline, signal }: Asked,
-  shadowed: Shadowed | null,
+  { asked: { adapter, deadline, signal }, shadowed, release: reserved }: Classified,
 ): Promise<(Float32Array | null)[]> {
   signal?.throwIfAborted();
   if (encodings.length === 0) return [];
   const rows = encodings.map(({ ids }) => ids);
   const also = { ...(signal && { signal }), ...(shadowed && { riders: shadowed.riders }) };
-  const logits = await engine.classify(rows, { adapter: adapter?.digest ?? null, deadline, ...also });
+  const logits = await engine.classify(rows, { adapter: adapter?.digest ?? null, deadline, reserved, ...also });
   if (logits.length !== rows.length) throw new Error(`the engine answered ${logits.length} rows to ${rows.length}`);
   return logits;
 }

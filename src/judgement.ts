@@ -34,13 +34,24 @@ export function judgement(
 ): Judgement {
   if (logits === null || !logits.every(Number.isFinite))
     return troubled(pair_id, 'the model gave no finite answer to this pair', truncated);
+  return { pair_id, prediction_id: null, ...scored(labels, logits), truncated, error: null };
+}
+
+export interface Scored {
+  readonly label: Label;
+  readonly confidence: number;
+  readonly raw_label: string;
+  readonly scores: Record<Label, number>;
+}
+
+/** What finite logits, [labels], say. Throws when there are not as many as `labels`. */
+export function scored(labels: readonly CheckpointLabel[], logits: Float32Array): Scored {
   if (logits.length !== labels.length)
     throw new Error(`the checkpoint names ${labels.length} labels but the engine gave ${logits.length} logits`);
   const shares = softmax(logits);
-  const best = shares.indexOf(Math.max(...shares));
-  const { label, raw_label } = labels[best] as CheckpointLabel;
+  const { label, raw_label } = labels[shares.indexOf(Math.max(...shares))] as CheckpointLabel;
   const scores = scoresOf(labels, shares);
-  return { pair_id, prediction_id: null, label, confidence: scores[label], raw_label, scores, truncated, error: null };
+  return { label, confidence: scores[label], raw_label, scores };
 }
 
 /** Σ = 1, in float64; the largest logit is taken off first, so that no exponential overflows. */

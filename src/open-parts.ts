@@ -53,6 +53,7 @@ export async function openParts(
     options: engineOptions(config),
     minAgreement: config.int8MinAgreement,
     directory: config.dataDir,
+    log,
   });
   closers.push(() => engine.close());
   return { database, text, engine, precision, keys };

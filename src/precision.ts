@@ -39,6 +39,7 @@ export interface PrecisionParts {
   readonly minAgreement: number;
   /** Where what was measured is kept for later starts. */
   readonly directory: string;
+  readonly log: { error(fields: object, message: string): void };
   /** By default those of models/agreement. */
   readonly pairs?: readonly PairTexts[];
 }
@@ -63,7 +64,9 @@ async function agreementOf(parts: PrecisionParts): Promise<Agreement> {
   const kept = await readKept(file);
   if (kept?.key === key) return kept.agreement;
   const agreement = await measure(parts, pairs);
-  await writeDurably(file, `${JSON.stringify({ key, agreement }, null, 2)}\n`);
+  await writeDurably(file, `${JSON.stringify({ key, agreement }, null, 2)}\n`).catch((error: unknown) =>
+    parts.log.error({ err: error }, 'the agreement of int8 could not be kept: the next start measures it again'),
+  );
   return agreement;
 }
 
@@ -94,7 +97,7 @@ async function measure({ checkpoint, text, options }: PrecisionParts, pairs: rea
   return agreementBetween(exact, coded);
 }
 
-/** A request that fits into any queue. */
+/** Some batches' worth. */
 const ROWS_AT_ONCE = 32;
 
 async function judgedIn(
@@ -106,9 +109,8 @@ async function judgedIn(
   const engine = await openEngine(checkpoint, { ...options, precision });
   try {
     const scores: Scores[] = [];
-    const atOnce = Math.min(ROWS_AT_ONCE, options.queuePairs);
-    for (let i = 0; i < rows.length; i += atOnce) {
-      const logits = await engine.classify(rows.slice(i, i + atOnce));
+    for (let i = 0; i < rows.length; i += ROWS_AT_ONCE) {
+      const logits = await engine.classify(rows.slice(i, i + ROWS_AT_ONCE));
       scores.push(...logits.map((row) => row && softmax(row)));
     }
     return scores;

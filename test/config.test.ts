@@ -106,7 +106,7 @@ t.test('a value out of range or shape is a fault that names its variable', async
     ERRATA_INFERENCE_THREADS: ['0'],
     ERRATA_WIDE_SESSION: ['on'],
     ERRATA_QUEUE_PAIRS: ['0'],
-    ERRATA_QUEUE_TOKENS: ['1', '511'],
+    ERRATA_QUEUE_TOKENS: ['1', '63'],
     ERRATA_BATCH_TOKENS: ['AUTO', '1'],
     ERRATA_BATCH_AGE_MS: ['1001', '2.5'],
     ERRATA_RESULT_CACHE: ['-1', '10000001', 'auto'],

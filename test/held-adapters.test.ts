@@ -1,6 +1,6 @@
 import t from 'tap';
 import { HeldAdapters } from '../src/held-adapters.js';
-import type { Engine } from '../src/engine/engine.js';
+import type { ClassifyOptions, Engine } from '../src/engine/engine.js';
 
 type Tensors = Parameters<Engine['hold']>[1];
 
@@ -8,6 +8,8 @@ const TENSORS: Tensors = { modules: new Map(), head: { weight: new Float32Array(
 
 /** An engine that only knows what it holds, and refuses to answer with anything else. */
 function setUp(most: number) {
+  const slow = { promise: Promise.resolve(), end: (): void => undefined };
+  slow.promise = new Promise((resolve) => (slow.end = resolve));
   const held = new Set<string>();
   const loads: string[] = [];
   const adapters = new HeldAdapters({
@@ -15,6 +17,7 @@ function setUp(most: number) {
     load: async (digest) => {
       loads.push(digest);
       if (digest === 'broken') throw new Error('broken');
+      if (digest === 'slow') await slow.promise;
       return TENSORS;
     },
     engine: {
@@ -27,8 +30,9 @@ function setUp(most: number) {
       },
     },
   });
-  const judge = (adapter: string | null) => adapters.classify([Int32Array.of(1)], { adapter });
-  return { adapters, held, loads, judge };
+  const judge = (adapter: string | null, options: ClassifyOptions = {}) =>
+    adapters.classify([Int32Array.of(1)], { adapter, ...options });
+  return { adapters, held, loads, judge, endSlow: () => slow.end() };
 }
 
 t.test('an adapter is loaded at first need, and once for all who need it then', async (t) => {
@@ -93,3 +97,23 @@ t.test('one that could not be loaded is tried again at the next need', async (t)
   await t.rejects(judge('broken'), { message: 'broken' });
   t.strictSame(loads, ['broken', 'broken']);
 });
+
+t.test(
+  'an adapter that loads slowly is waited for until the deadline or the client goes; others wait on',
+  async (t) => {
+    const { held, loads, judge, endSlow } = setUp(1);
+    const client = new AbortController();
+    const gone = judge('slow', { signal: client.signal }).catch((error: unknown) => error);
+    await t.rejects(judge('slow', { deadline: performance.now() + 20 }), { code: 'deadline', status: 503 });
+    await t.rejects(judge('slow', { deadline: performance.now() - 1 }), { code: 'deadline' }, 'which has passed');
+    client.abort(new Error('gone'));
+    t.match(await gone, { message: 'gone' });
+    await t.rejects(judge('other'), { code: 'queue-full' }, 'what is being loaded is in use');
+    const waits = judge('slow', { deadline: performance.now() + 60_000 });
+    endSlow();
+    t.strictSame(await waits, [Float32Array.of(1)]);
+    t.strictSame([loads, [...held]], [['slow'], ['slow']]);
+    await judge('other');
+    t.strictSame([...held], ['other'], 'then it may go');
+  },
+);

@@ -208,6 +208,25 @@ t.test('room is kept while the texts are encoded, and given back whatever comes 
   t.strictSame(engine.reserved, []);
 });
 
+t.test('room is kept until the engine takes the rows, and given back when it does not', async (t) => {
+  const taken: number[] = [];
+  const engine: ReturnType<typeof engineStandIn> = engineStandIn({
+    classify: async (rows, { reserved, adapter }) => {
+      taken.push(engine.reserved.length);
+      if (adapter !== null) throw new Problem('unavailable', 'no adapter');
+      reserved?.();
+      taken.push(engine.reserved.length);
+      return rows.map(() => Float32Array.of(1, 2, 3));
+    },
+  });
+  const { judge } = judgeWith({ engine });
+  await judge.judge({ pairs: [pair('c1')], adapter: 'base' });
+  t.strictSame(taken, [1, 0]);
+  await t.rejects(judge.judge({ pairs: [pair('c1')], adapter: 'v1' }), { code: 'unavailable' });
+  t.strictSame(taken, [1, 0, 1]);
+  t.strictSame(engine.reserved, []);
+});
+
 t.test('without room nothing is encoded', async (t) => {
   const refusal = new Problem('queue-full', 'full');
   const { judge } = judgeWith({

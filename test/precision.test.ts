@@ -20,6 +20,7 @@ async function parts(t: Test, asked: Precision, given: Partial<PrecisionParts> =
     options: { ...ENGINE_DEFAULTS, children: 1, wideSession: false, precision: asked },
     minAgreement: 0.99,
     directory: t.testdir(),
+    log: { error: (_, message) => t.fail(message) },
     ...given,
   };
 }
@@ -64,6 +65,16 @@ t.test('int8 is asked for and keeps the bundled model’s answers: it is used, a
   t.match(await opened(given), { used: 'int8', int8: first.int8! }, 'a spoilt file is measured anew');
   const less = { ...given, pairs: [{ premise: 'It rained.', hypothesis: 'It was wet.' }] };
   t.match(await opened(less), { int8: { pairs: 1 } }, 'other pairs are measured anew');
+});
+
+t.test('what was measured but cannot be kept is told, and served', async (t) => {
+  const logged: [object, string][] = [];
+  const directory = path.join(t.testdir({ file: '' }), 'file'); // no directory, so nothing can be written there
+  const pairs = [{ premise: 'It rained.', hypothesis: 'It was wet.' }];
+  const log = { error: (fields: object, message: string) => void logged.push([fields, message]) };
+  const seen = await opened(await parts(t, 'int8', { directory, pairs, log, minAgreement: 0 }));
+  t.match(seen, { used: 'int8', answers: 'int8', int8: { pairs: 1 } });
+  t.match(logged, [[{ err: Error }, /could not be kept/]]);
 });
 
 /** A channel that is always 0 and whose weights are huge: float32 does not notice, the codes of all other weights become 0. */

@@ -83,7 +83,7 @@ async function load(engine: Engine, { config }: Checkpoint, choose: () => string
   const caller = async (until: number, into: number[]): Promise<void> => {
     while (performance.now() < until) {
       const started = performance.now();
-      await engine.classify([idsOf(USUAL.tokens, config.vocabSize)], { adapter: choose(), mix: 'scaling' });
+      await engine.classify([idsOf(USUAL.tokens, config.vocabSize)], { adapter: choose() });
       into.push(performance.now() - started);
     }
   };

@@ -59,23 +59,23 @@ async function receive(message: Exclude<ToChild, OpenMessage>): Promise<void> {
 const threadsOf = ({ threads, wideThreads }: Opened): number[] =>
   wideThreads > 0 ? [threads, wideThreads] : [threads];
 
-async function mix(engine: Opened, { mix: digest, adapters }: MixMessage): Promise<void> {
+async function mix(engine: Opened, { id, adapters }: MixMessage): Promise<void> {
   try {
     await engine.model.mix(adapters, threadsOf(engine));
-    send({ kind: 'held', digest });
+    send({ kind: 'prepared', id });
   } catch (error) {
-    send({ kind: 'refused', digest, reason: reasonOf(error) });
+    send({ kind: 'refused', id, reason: reasonOf(error) });
   }
 }
 
-async function hold(engine: Opened, { digest, tensors }: AdapterMessage): Promise<void> {
+async function hold(engine: Opened, { id, digest, tensors }: AdapterMessage): Promise<void> {
   const { model } = engine;
   try {
     await model.hold(digest, tensors, threadsOf(engine));
-    send({ kind: 'held', digest });
+    send({ kind: 'prepared', id });
   } catch (error) {
     model.forget(digest);
-    send({ kind: 'refused', digest, reason: reasonOf(error) });
+    send({ kind: 'refused', id, reason: reasonOf(error) });
   }
 }
 

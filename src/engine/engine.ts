@@ -11,14 +11,14 @@ export type { Work } from './queue.js';
 export interface ClassifyOptions {
   /** Digest of the adapter to answer with, which the engine must hold; null (the default) for the base model. */
   readonly adapter?: string | null;
-  /** Rows of several calls with the same mix may share a batch although their adapters differ. */
-  readonly mix?: string;
   /** In place of `adapter`: each row is judged by all of these in one batch; the answer has them row by row, in this order. */
   readonly adapters?: readonly (string | null)[];
   /** By row: who may judge it too, in the same batch. The answer has nothing of it and never waits for it. */
   readonly riders?: readonly (Rider | undefined)[];
   /** Aborted when the client has gone: what still waits is dropped. */
   readonly signal?: AbortSignal;
+  /** What `reserve` gave for these rows: called as they take the room that it kept. */
+  readonly reserved?: () => void;
   /** When the answer is worth nothing any more, in the clock of performance.now(). */
   readonly deadline?: number;
 }
@@ -41,7 +41,7 @@ export interface EngineStatus {
   readonly children: readonly ChildStatus[];
   readonly queuedPairs: number;
   readonly queuedTokens: number;
-  /** Of all children together, as their latest batches show. */
+  /** Of the children that run, together, as their latest batches show; where none runs, of those that did. */
   readonly tokensPerSecond: number;
   /** Since the start. */
   readonly totals: Readonly<EngineTotals>;
@@ -68,13 +68,13 @@ export interface Engine {
    */
   classify(rows: readonly Int32Array[], options?: ClassifyOptions): Promise<(Float32Array | null)[]>;
   /**
-   * Keeps room for rows that are being prepared, by an estimate, until the function it gives is called, which has to be
-   * before they are classified. Throws Problem 'queue-full' when they would not fit, or could not be done in time.
+   * Keeps room for rows that are being prepared, by an estimate, until the function it gives is called (again: nothing);
+   * classify calls it, where it is given it. Throws Problem 'queue-full' when they would not fit, or could not be done in time.
    */
   reserve(work: Work): () => void;
   /**
    * Gives the adapter to every child, now and whenever one is replaced; resolves when all that run can answer with it.
-   * Rejects with Problem 'unavailable' when one of them cannot: then none keeps it.
+   * Rejects with Problem 'unavailable' when one of them cannot, or it is forgotten before: then none keeps it.
    */
   hold(digest: string, tensors: AdapterTensors): Promise<void>;
   /** The counterpart of hold: no new call may have the adapter; those that wait for it are still answered. */
@@ -113,6 +113,8 @@ export interface EngineOptions {
   readonly batchAgeMs: number;
   /** A child that is silent for this long, or ten times what its batch should take, is replaced. */
   readonly stuckAfterMs: number;
+  /** One that makes nothing ready for so long, of the adapters and mixes that it was told of, is replaced too. */
+  readonly prepareLimitMs: number;
 }
 
 export const ENGINE_DEFAULTS: EngineOptions = {
@@ -127,6 +129,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   batchRows: 64,
   batchAgeMs: 0,
   stuckAfterMs: 10_000,
+  prepareLimitMs: 60_000,
 };
 
 /** Starts the children and waits until all can answer. Rejects with the reason when one cannot open the checkpoint. */

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 import type { AdapterMessage, BatchMessage, FromChild, MixMessage, OpenMessage, ToChild } from './messages.js';
+import { Preparations } from './preparations.js';
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url));
 const START_LIMIT_MS = 300_000;
@@ -10,11 +11,6 @@ const START_LIMIT_MS = 300_000;
 /** The child could not do it, or is gone; its rows may be tried elsewhere. */
 export class ChildFailure extends Error {
   override readonly name = 'ChildFailure';
-}
-
-interface Holding {
-  readonly resolve: () => void;
-  readonly reject: (reason: ChildFailure) => void;
 }
 
 interface Pending {
@@ -29,11 +25,15 @@ export class InferenceChild {
   readonly ready: Promise<number>;
   /** Resolves when the process has ended. */
   readonly ended: Promise<void>;
-  readonly #holding = new Map<string, Holding>();
+  readonly #preparations: Preparations;
+  #messages = 0;
   #pending: Pending | undefined;
+  #gone = false;
   #reason = 'the inference child died';
 
-  constructor(open: Omit<OpenMessage, 'kind'>) {
+  /** A child that makes nothing ready for `prepareLimitMs`, of what it was asked to, is killed. */
+  constructor(open: Omit<OpenMessage, 'kind'>, prepareLimitMs: number) {
+    this.#preparations = new Preparations(prepareLimitMs, () => this.#giveUp(prepareLimitMs));
     this.#process = fork(PROGRAM, [], {
       serialization: 'advanced',
       execArgv: [],
@@ -47,9 +47,12 @@ export class InferenceChild {
       });
     });
     this.ready = this.#awaitReady();
-    this.ready.catch(() => undefined);
+    this.ready.then(
+      () => this.#preparations.watch(),
+      () => undefined,
+    );
     this.#process.on('message', (message: FromChild) => this.#receive(message));
-    void this.ended.then(() => this.#failAll());
+    void this.ended.then(() => this.#end());
     this.#send({ kind: 'open', ...open });
   }
 
@@ -60,7 +63,7 @@ export class InferenceChild {
 
   /** False from when its end is known. */
   get connected(): boolean {
-    return this.#process.connected;
+    return !this.#gone && this.#process.connected;
   }
 
   get pid(): number | undefined {
@@ -84,32 +87,39 @@ export class InferenceChild {
     }
   }
 
-  /** Resolves when the child can answer with the adapter; rejects with ChildFailure when it cannot, or ends before. */
+  /**
+   * Resolves when the child can answer with the adapter, also when it is to forget it by then; rejects with ChildFailure
+   * when it cannot, ends before, or takes too long.
+   */
   hold(digest: string, tensors: AdapterTensors): Promise<void> {
-    return this.#prepared(digest, { kind: 'adapter', digest, tensors });
+    return this.#prepare({ kind: 'adapter', id: ++this.#messages, digest, tensors });
   }
 
   /** Resolves when the child can run batches of these adapters; rejects as `hold` does. */
-  mix(mix: string, adapters: readonly (string | null)[]): Promise<void> {
-    return this.#prepared(mix, { kind: 'mix', mix, adapters });
-  }
-
-  async #prepared(name: string, message: AdapterMessage | MixMessage): Promise<void> {
-    if (!this.connected) throw new ChildFailure(this.#reason);
-    await new Promise<void>((resolve, reject) => {
-      this.#holding.set(name, { resolve, reject });
-      this.#send(message);
-    });
+  mix(adapters: readonly (string | null)[]): Promise<void> {
+    return this.#prepare({ kind: 'mix', id: ++this.#messages, adapters });
   }
 
   forget(digest: string): void {
-    this.#holding.delete(digest);
     this.#send({ kind: 'forget', digest });
   }
 
   kill(reason: string): void {
     this.#reason = reason;
     this.#process.kill('SIGKILL');
+  }
+
+  async #prepare(message: AdapterMessage | MixMessage): Promise<void> {
+    if (!this.connected) throw new ChildFailure(this.#reason);
+    const prepared = this.#preparations.add(message.id);
+    this.#send(message);
+    await prepared;
+  }
+
+  /** What hangs is refused while the child still counts as alive: the next one would hang in it too. */
+  #giveUp(limitMs: number): void {
+    this.kill(`the inference child made no adapter ready for ${limitMs} ms`);
+    this.#preparations.rejectAll(new ChildFailure(this.#reason));
   }
 
   #awaitReady(): Promise<number> {
@@ -129,18 +139,19 @@ export class InferenceChild {
   }
 
   #receive(message: FromChild): void {
-    if (message.kind === 'held') this.#holding.get(message.digest)?.resolve();
-    if (message.kind === 'refused') this.#holding.get(message.digest)?.reject(new ChildFailure(message.reason));
+    if (message.kind === 'prepared') this.#preparations.resolve(message.id);
+    if (message.kind === 'refused') this.#preparations.reject(message.id, new ChildFailure(message.reason));
     if (message.kind !== 'result' && message.kind !== 'failure') return;
     if (this.#pending?.id !== message.id) return;
     if (message.kind === 'result') this.#pending.resolve(message.logits);
     else this.#pending.reject(new ChildFailure(message.reason));
   }
 
-  #failAll(): void {
+  #end(): void {
+    this.#gone = true;
     const failure = new ChildFailure(this.#reason);
     this.#pending?.reject(failure);
-    for (const { reject } of this.#holding.values()) reject(failure);
+    this.#preparations.rejectAll(failure);
   }
 
   /** A child that is already gone takes no message; its end is told by `ended`. */

@@ -14,6 +14,8 @@ export interface OpenMessage {
 
 export interface AdapterMessage {
   readonly kind: 'adapter';
+  /** Of this message; the answer repeats it. */
+  readonly id: number;
   readonly digest: string;
   readonly tensors: AdapterTensors;
 }
@@ -26,7 +28,8 @@ export interface ForgetMessage {
 /** Batches of these adapters will come. */
 export interface MixMessage {
   readonly kind: 'mix';
-  readonly mix: string;
+  /** Of this message; the answer repeats it. */
+  readonly id: number;
   readonly adapters: readonly (string | null)[];
 }
 
@@ -51,16 +54,16 @@ export interface ReadyMessage {
 }
 
 /** The adapter's tensors are held, and its graph, or that of the mix, has a session. */
-export interface HeldMessage {
-  readonly kind: 'held';
-  /** Of the adapter; or the name of the mix. */
-  readonly digest: string;
+export interface PreparedMessage {
+  readonly kind: 'prepared';
+  /** Of the message that asked for it. */
+  readonly id: number;
 }
 
 /** The adapter or the mix cannot be had; the child lives on without it. */
 export interface RefusedMessage {
   readonly kind: 'refused';
-  readonly digest: string;
+  readonly id: number;
   readonly reason: string;
 }
 
@@ -84,4 +87,5 @@ export interface BrokenMessage {
   readonly reason: string;
 }
 
-export type FromChild = ReadyMessage | HeldMessage | RefusedMessage | ResultMessage | FailureMessage | BrokenMessage;
+export type FromChild =
+  ReadyMessage | PreparedMessage | RefusedMessage | ResultMessage | FailureMessage | BrokenMessage;

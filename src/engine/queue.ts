@@ -53,20 +53,22 @@ export class Queue {
   }
 
   /**
-   * Keeps room for work until its rows are pushed; to be ended once, before that. Throws Problem 'queue-full' when there
+   * Keeps room for work until it is ended, which is to be before its rows are pushed. Throws Problem 'queue-full' when there
    * is none, when the work could not be done by its deadline, or when it would wait longer than anything may. What finds
    * nothing before it is let in: an estimate may be wrong, and only work tells how fast the children are.
    */
   reserve(work: Work, pace: Pace): () => void {
-    if (this.#entries.length + this.#reserved.pairs > 0) {
-      this.#refuseWithoutRoom(work, pace);
-      this.#refuseTooLate(work, pace);
-    }
+    this.#refuseWithoutRoom(work, pace);
+    if (!this.#empty()) this.#refuseTooLate(work, pace);
+    let kept = true;
     this.#reserve(work, 1);
-    return () => this.#reserve(work, -1);
+    return () => {
+      if (kept) this.#reserve(work, -1);
+      kept = false;
+    };
   }
 
-  /** Throws Problem 'queue-full' when the request does not fit any more. */
+  /** Throws Problem 'queue-full' when the request does not fit any more; where nothing waits, any does. */
   push({ entries }: Request, pace: Pace): void {
     this.#refuseWithoutRoom({ pairs: entries.length, tokens: workOf(entries) }, pace);
     this.#replace([...this.#entries, ...entries]);
@@ -103,7 +105,13 @@ export class Queue {
     if (late.size > 0) this.#replace(this.#entries.filter(({ request }) => !late.has(request)));
   }
 
+  /** Nothing waits or is about to: what is larger than the whole queue would never be let in otherwise. */
+  #empty(): boolean {
+    return this.#entries.length + this.#reserved.pairs === 0;
+  }
+
   #refuseWithoutRoom({ pairs, tokens }: Omit<Work, 'deadline'>, { tokensPerSecond }: Pace): void {
+    if (this.#empty()) return;
     const { queuePairs, queueTokens } = this.#limits;
     const waiting = { pairs: this.#entries.length + this.#reserved.pairs, tokens: this.#ahead() };
     const morePairs = waiting.pairs + pairs - queuePairs;

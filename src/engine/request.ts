@@ -23,8 +23,6 @@ export interface Judged {
   readonly adapters: readonly (string | null)[];
   /** By row. */
   readonly riders?: readonly (Rider | undefined)[];
-  /** Lets rows share a batch with those of other adapters. */
-  readonly mix?: string | undefined;
   /** In the clock of performance.now(); none by default. */
   readonly deadline?: number | undefined;
 }
@@ -41,7 +39,7 @@ export class Request {
 
   constructor(
     rows: readonly Int32Array[],
-    { adapters, riders, mix, deadline = Number.POSITIVE_INFINITY }: Judged,
+    { adapters, riders, deadline = Number.POSITIVE_INFINITY }: Judged,
     since: number,
   ) {
     this.deadline = deadline;
@@ -51,7 +49,7 @@ export class Request {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const key = mix === undefined ? `adapters ${adapters.join()}` : `mix ${mix} of ${adapters.length}`;
+    const key = `adapters ${adapters.join()}`;
     this.entries = rows.map((ids, index) => ({
       request: this,
       index,

@@ -12,6 +12,18 @@ export type Adapters = ReadonlyMap<string, AdapterTensors>;
 /** Name → the adapters that batches mix. */
 export type Mixes = ReadonlyMap<string, readonly (string | null)[]>;
 
+/** What every child has to be ready for; read at each start. */
+export interface Given {
+  readonly adapters: Adapters;
+  readonly mixes: Mixes;
+}
+
+export interface SlotOptions {
+  readonly open: Omit<OpenMessage, 'kind'>;
+  /** A child that makes nothing ready for so long, of what it was asked to, is replaced. */
+  readonly prepareLimitMs: number;
+}
+
 export interface SlotEvents {
   /** The child can take a batch. */
   readonly onIdle: () => void;
@@ -20,10 +32,11 @@ export interface SlotEvents {
 }
 
 export class Slot {
-  readonly #open: Omit<OpenMessage, 'kind'>;
-  readonly #adapters: Adapters;
-  readonly #mixes: Mixes;
+  readonly #options: SlotOptions;
+  readonly #given: Given;
   readonly #events: SlotEvents;
+  /** What the child is to do before its first batch. */
+  #told: Promise<void>[] = [];
   #closed = false;
   #restart: NodeJS.Timeout | undefined;
   child: InferenceChild;
@@ -37,22 +50,32 @@ export class Slot {
   /** Starts in a row that failed. */
   failures = 0;
 
-  /** `adapters` and `mixes` are read at every start: a new child is given what the engine holds then. */
-  constructor(open: Omit<OpenMessage, 'kind'>, adapters: Adapters, mixes: Mixes, events: SlotEvents) {
-    this.#open = open;
-    this.#adapters = adapters;
-    this.#mixes = mixes;
+  constructor(options: SlotOptions, given: Given, events: SlotEvents) {
+    this.#options = options;
+    this.#given = given;
     this.#events = events;
     this.child = this.#start();
   }
 
   get wide(): boolean {
-    return this.#open.wideThreads > 0;
+    return this.#options.open.wideThreads > 0;
   }
 
   /** Makes its child ready for batches that mix `adapters`. Rejects with ChildFailure when it cannot. */
-  async mix(name: string, adapters: readonly (string | null)[]): Promise<void> {
-    await mixIn(this.child, name, adapters, this.mixes);
+  mix(name: string, adapters: readonly (string | null)[]): Promise<void> {
+    return this.#mixIn(this.child, name, adapters);
+  }
+
+  /** Keeps a child that starts from batches until `work` is done; it is replaced when that fails. */
+  tell(work: Promise<void>): void {
+    work.catch(() => undefined); // heard when its turn comes
+    this.#told.push(work);
+  }
+
+  /** Unless the mix is over by then. */
+  async #mixIn(child: InferenceChild, name: string, adapters: readonly (string | null)[]): Promise<void> {
+    await child.mix(adapters);
+    if (child === this.child && this.#given.mixes.has(name)) this.mixes.add(name);
   }
 
   /** Resolves when the process has ended. */
@@ -64,19 +87,27 @@ export class Slot {
   }
 
   #start(): InferenceChild {
-    const child = new InferenceChild(this.#open);
-    const held = [...this.#adapters].map(([digest, tensors]) => child.hold(digest, tensors));
+    const { open, prepareLimitMs } = this.#options;
+    const child = new InferenceChild(open, prepareLimitMs);
+    this.#told = [];
     this.mixes.clear();
+    for (const [digest, tensors] of this.#given.adapters) this.tell(child.hold(digest, tensors));
     // A child that cannot mix is as good as any, but takes no riders.
-    const mixed = [...this.#mixes].map(([name, adapters]) =>
-      mixIn(child, name, adapters, this.mixes).catch(() => undefined),
-    );
-    Promise.all([child.ready, ...held, ...mixed]).then(
-      ([rate]) => this.#ready(rate),
+    for (const [name, adapters] of this.#given.mixes)
+      this.tell(this.#mixIn(child, name, adapters).catch(() => undefined));
+    this.#opened(child, this.#told).then(
+      (rate) => this.#ready(rate),
       (error: Error) => child.kill(error.message),
     );
     void child.ended.then(() => this.#ended(child.reason));
     return child;
+  }
+
+  /** The rate of the child, once it has done all that it was told until then. */
+  async #opened(child: InferenceChild, told: Promise<void>[]): Promise<number> {
+    const rate = await child.ready;
+    for (let next = told.shift(); next !== undefined; next = told.shift()) await next;
+    return rate;
   }
 
   #ready(rate: number): void {
@@ -103,14 +134,4 @@ export class Slot {
       this.#ended(error instanceof Error ? error.message : String(error));
     }
   }
-}
-
-async function mixIn(
-  child: InferenceChild,
-  name: string,
-  adapters: readonly (string | null)[],
-  mixes: Set<string>,
-): Promise<void> {
-  await child.mix(name, adapters);
-  mixes.add(name);
 }

@@ -54,6 +54,7 @@ function assemble(tokenizer: Tokenizer, premise: readonly number[], hypothesis: 
 function fit(tokenizer: Tokenizer, premise: string, hypothesis: string, maxTokens: number): Encoded {
   const second = tokenizer.encode(hypothesis, maxTokens);
   const room = maxTokens - SPECIAL_TOKENS - second.length;
+  if (room < 1) return noRoom(room, maxTokens);
   const first = tokenizer.encode(premise, room);
   const truncated = first.length > room;
   if (truncated && room < PREMISE_MINIMUM) return noRoom(room, maxTokens);

@@ -1,9 +1,6 @@
 /** Words to ids, remembering the words met lately: searching costs some microseconds each, and texts repeat most of theirs. */
 
-/**
- * A generation holds at most this much; two are kept. Longer words are rare and not remembered; none so short is ever
- * cut short by a limit (search.ts).
- */
+/** A generation holds at most this much; two are kept. Longer words are rare and not remembered. */
 export interface CacheLimits {
   readonly words: number;
   readonly characters: number;
@@ -17,7 +14,8 @@ export type WordEncoder = (word: string, limit: number) => readonly number[];
 
 /**
  * `encode` with a bounded memory: when the young generation is full it becomes the old one and the former old one is
- * dropped, so what was used since then survives. Exact only because a word's ids depend on nothing but the word.
+ * dropped, so what was used since then survives. Exact only because a word's ids depend on nothing but the word: what is
+ * remembered is encoded without a limit.
  */
 export function rememberWords(encode: WordEncoder, limits: CacheLimits = LIMITS): WordEncoder {
   let young = new Map<string, readonly number[]>();
@@ -35,7 +33,7 @@ export function rememberWords(encode: WordEncoder, limits: CacheLimits = LIMITS)
     if (word.length > limits.wordLength) return encode(word, limit);
     const fresh = young.get(word);
     if (fresh !== undefined) return fresh;
-    const ids = old.get(word) ?? encode(word, limit);
+    const ids = old.get(word) ?? encode(word, Infinity);
     remember(word, ids);
     return ids;
   };

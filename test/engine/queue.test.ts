@@ -21,7 +21,9 @@ const FULL: [string, readonly number[], readonly number[], boolean][] = [
   ['one pair too many', [1, 1, 1], [1, 1], false],
   ['as many tokens as may wait, padding included', [60], [40], true],
   ['one token too many with its padding', [60], [41], false],
-  ['a request larger than the whole queue', [], [1, 1, 1, 1, 1], false],
+  ['a request of more pairs than may wait, alone', [], [1, 1, 1, 1, 1], true],
+  ['a request of more tokens than may wait, alone', [], [90, 90], true],
+  ['the same behind another', [1], [90, 90], false],
 ];
 
 t.test('a request that does not fit is refused whole', async (t) => {
@@ -110,6 +112,7 @@ t.test('room that is kept counts as taken until it is given back', async (t) => 
     'for rows too',
   );
   t.same([queue.length, queue.tokens], [0, 0]);
+  end();
   end();
   t.doesNotThrow(() => queue.push(request(Array.from({ length: 10 }, () => 100)), PACE));
 });

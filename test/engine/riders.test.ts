@@ -122,6 +122,19 @@ t.test('a child that dies with riders costs no row its second try', async (t) =>
   same(t, again, [BY_CANDIDATE[3]!], 'which is ready to mix');
 });
 
+t.test('a child that starts while the mix begins takes riders once it has started', async (t) => {
+  const engine = await open(t);
+  const pid = (): number | undefined => engine.status().children[0]!.pid;
+  const first = pid();
+  process.kill(first!, 'SIGKILL');
+  await eventually(() => pid() !== first);
+  process.kill(pid()!, 'SIGSTOP'); // so that it is certainly not ready
+  await engine.mix(MIX);
+  process.kill(pid()!, 'SIGCONT');
+  await eventually(() => engine.status().ready);
+  same(t, await ride(t, engine, [3], 'by it'), [BY_CANDIDATE[3]!], 'by the candidate');
+});
+
 t.test('a candidate without finite answers fails alone', async (t) => {
   const engine = await open(t);
   const spoilt = {

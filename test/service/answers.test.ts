@@ -118,19 +118,28 @@ t.test('nothing is recorded when recording is off', async (t) => {
   t.match((await get(`${url}/predictions`)).body, { items: [], next_cursor: null });
 });
 
+/** A figure of GET /metrics. */
+async function figure(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
 t.test('a killed inference child costs no answer', async (t) => {
-  const { url } = await startService(t);
+  const { url } = await startService(t, { ERRATA_INFERENCE_CHILDREN: '1', ERRATA_RESULT_CACHE: '0' });
   const { premise, hypothesis } = plain[2]!;
   const pairs = Array.from({ length: 16 }, () => ({ premise: premise.repeat(8), nli_hypothesis: hypothesis }));
   const expected = (await post<Answer>(`${url}/nli`, { pairs })).body.results[0]!.confidence;
-  const answers = Array.from({ length: 12 }, () => post<Answer>(`${url}/nli`, { pairs }));
-  await new Promise((resolve) => setTimeout(resolve, 30));
   const [victim] = processChildren(process.pid, 'engine/child.js');
+  process.kill(victim!, 'SIGSTOP');
+  const answers = Array.from({ length: 4 }, () => post<Answer>(`${url}/nli`, { pairs }));
+  // what waits waits for a batch that the child has
+  while ((await figure(url, 'errata_queue_pairs')) === 0) await new Promise((resolve) => setTimeout(resolve, 10));
   process.kill(victim!, 'SIGKILL');
   for (const { status, body } of await Promise.all(answers)) {
     t.equal(status, 200);
     t.ok(body.results.every(({ confidence }) => Math.abs(confidence - expected) < 1e-5));
   }
+  for (const name of ['restarts', 'retries']) t.ok((await figure(url, `errata_engine_${name}_total`)) >= 1, name);
 });
 
 t.test('an adapter nobody knows is named in the error', async (t) => {

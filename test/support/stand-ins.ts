@@ -59,13 +59,14 @@ export function engineStandIn({ classify, ready = true, refusal }: EngineBehavio
     classify: async (rows, options) => {
       calls.push({ rows, options });
       if (classify !== undefined) return classify(rows, options);
+      options.reserved?.();
       return rows.flatMap((row) => (options.adapters ?? [null]).map(() => logitsOf(row)));
     },
     reserved,
     reserve: (work) => {
       if (refusal !== undefined) throw refusal;
       reserved.push(work);
-      return () => void reserved.splice(reserved.indexOf(work), 1);
+      return () => void (reserved.includes(work) && reserved.splice(reserved.indexOf(work), 1));
     },
     hold: async () => undefined,
     forget: () => undefined,

@@ -39,6 +39,28 @@ t.test('truncation cuts the end of the premise and nothing else', (t) => {
   t.end();
 });
 
+t.test('a hypothesis that leaves no room costs later texts nothing', (t) => {
+  const shared = loadTokenizer(TINY);
+  const texts = ['guitar', 'playing an instrument'];
+  for (const premise of texts) {
+    const pair = { premise, hypothesis: words(5_000) };
+    const told = {
+      code: 'hypothesis-too-long',
+      detail: 'the hypothesis leaves 0 of 64 tokens for the premise, which needs 32',
+    };
+    t.strictSame(encodePair(shared, pair, { maxTokens: 64, maxCharacters: 20_000 }), told);
+    t.strictSame(encodeAll(shared, premise), encodeAll(loadTokenizer(TINY), premise), premise);
+  }
+  t.end();
+});
+
+t.test('a word that is asked for with too small a limit is remembered whole', (t) => {
+  const shared = loadTokenizer(TINY);
+  for (const limit of [-4, 0]) shared.encode('guitar', limit);
+  t.strictSame(encodeAll(shared, 'guitar'), encodeAll(loadTokenizer(TINY), 'guitar'));
+  t.end();
+});
+
 t.test('a premise cut inside a long word keeps its first pieces', (t) => {
   const whole = encodeAll(tokenizer, 'incomprehensibilities'.repeat(900));
   t.match(encode('incomprehensibilities'.repeat(900), 'the'), { truncated: true });

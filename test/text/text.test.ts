@@ -132,9 +132,9 @@ t.test('a request over which two workers are lost is rejected, its neighbours ar
 });
 
 t.test('a silent worker is killed, and counts as lost', async (t) => {
-  const { pool, started } = await openPool({ patienceMs: 1_000, start: stuckTokenizer(t.testdir(STUCK_FILES)) });
+  const { pool, started } = await openPool({ patienceMs: 5_000, start: stuckTokenizer(t.testdir(STUCK_FILES)) });
   const poison = pool.encode([STUCK]);
-  await t.rejects(poison, { code: 'unavailable', cause: { message: /silent for 1000 ms/ } });
+  await t.rejects(poison, { code: 'unavailable', cause: { message: /silent for 5000 ms/ } });
   t.match(await pool.encode([numbered(1)]), [{ ids: Int32Array }]);
   t.equal(started.length, 3);
   await pool.close();

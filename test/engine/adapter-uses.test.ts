@@ -1,11 +1,11 @@
 import t from 'tap';
-import { HeldAdapters } from '../../src/engine/held-adapters.js';
+import { AdapterUses } from '../../src/engine/adapter-uses.js';
 
 const TENSORS = { modules: new Map(), head: { weight: new Float32Array(0), bias: new Float32Array(0) } };
 
-function held(): { adapters: HeldAdapters; dropped: string[] } {
+function held(): { adapters: AdapterUses; dropped: string[] } {
   const dropped: string[] = [];
-  const adapters = new HeldAdapters((digest) => dropped.push(digest));
+  const adapters = new AdapterUses((digest) => dropped.push(digest));
   adapters.hold('x', TENSORS);
   return { adapters, dropped };
 }

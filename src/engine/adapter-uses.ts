@@ -1,7 +1,7 @@
 /** The adapters that children are given: one that is forgotten stays until the last request that needs it is settled. */
 import type { AdapterTensors } from '../graph/adapter-feeds.js';
 
-export class HeldAdapters {
+export class AdapterUses {
   readonly #tensors = new Map<string, AdapterTensors>();
   readonly #users = new Map<string, number>();
   readonly #forgotten = new Set<string>();

@@ -10,6 +10,7 @@ import { outbox } from './0007-outbox.js';
 import { erasure } from './0008-erasure.js';
 import { leases } from './0010-leases.js';
 import { liveShadow } from './0011-live-shadow.js';
+import { historyIndices } from './0013-history-indices.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-predictions': predictions,
@@ -22,4 +23,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0008-erasure': erasure,
   '0010-leases': leases,
   '0011-live-shadow': liveShadow,
+  '0013-history-indices': historyIndices,
 };

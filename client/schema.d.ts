@@ -1179,7 +1179,10 @@ export interface components {
             review_source?: components["schemas"]["ReviewSource"];
             /** @description An id, as this service gave it. */
             id?: string;
-            /** @description UTC, with milliseconds. */
+            /**
+             * Format: date-time
+             * @description UTC, with milliseconds; not in the future.
+             */
             created_at?: string;
             confidence_source?: components["schemas"]["ConfidenceSource"];
             original_raw_label?: string | null;

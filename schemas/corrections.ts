@@ -68,8 +68,9 @@ export const CorrectionLine = Type.Object(
     id: Type.Optional(Id),
     created_at: Type.Optional(
       Type.String({
+        format: 'date-time',
         pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
-        description: 'UTC, with milliseconds.',
+        description: 'UTC, with milliseconds; not in the future.',
       }),
     ),
     confidence_source: Type.Optional(Ref(ConfidenceSource)),

@@ -34,7 +34,7 @@ async function filled(t: Test): Promise<Kept> {
     rows: [prediction(1000, secret), prediction(1001, { ...secret, premise: SECRET.toUpperCase() })],
   });
   await database.run('recordPredictions', { rows: predictions(2000, 300, { page_id: 'p2' }) });
-  await database.run('sweep', { before: prediction(2000).created_at, max_bytes: 1e12, limit: 250 });
+  await database.run('sweep', { before: prediction(2000).created_at, max_bytes: null, full_before: '', limit: 250 });
   const [, newest = ''] = await correct(database);
   await learn(database, newest);
   const parts = { database, newId: uuidv7, now: () => Date.parse(AT) };

@@ -2634,6 +2634,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     correct: {
@@ -2837,6 +2846,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     withdrawCorrection: {
@@ -3006,6 +3024,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     importCorrections: {
@@ -3155,6 +3182,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3336,6 +3372,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     importAdapter: {
@@ -3506,6 +3551,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listAdapterHistory: {
@@ -3568,6 +3622,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3645,6 +3708,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3734,6 +3806,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4056,6 +4137,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     startTrainingRun: {
@@ -4238,6 +4328,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     followTrainingRun: {
@@ -4318,6 +4417,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4507,6 +4615,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     startShadowComparison: {
@@ -4683,6 +4800,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5020,6 +5146,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     replayWebhookDelivery: {
@@ -5180,6 +5315,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listModules: {
@@ -5229,6 +5373,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5325,6 +5478,15 @@ export interface operations {
             };
             /** @description The server behind this path did not answer as it should */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5551,6 +5713,24 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

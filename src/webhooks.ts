@@ -13,6 +13,7 @@ import {
 } from './db/outbox.js';
 import { failpoint } from './failpoints.js';
 import { packageVersion } from './package.js';
+import type { Actor } from './roles.js';
 import { signature } from './webhook-signature.js';
 import type { WebhookTarget } from './webhook-targets.js';
 
@@ -33,7 +34,7 @@ export interface WebhooksParts {
 export interface Webhooks {
   list(options: DeliveryListOptions): Promise<Page<Delivery>>;
   /** Sends it again, soon. Rejects with Problem 'not-found'. */
-  replay(id: string): Promise<Delivery>;
+  replay(id: string, by: Actor): Promise<Delivery>;
   /** Breaks off what is under way: it is delivered by the next start. */
   close(): Promise<void>;
 }
@@ -63,7 +64,7 @@ export function openWebhooks(parts: WebhooksParts): Webhooks {
   ];
   return {
     list: (options) => listDeliveries(database.kysely, options),
-    replay: (id) => database.run('replayDelivery', { id, at: new Date(now()).toISOString() }),
+    replay: (id, by) => database.run('replayDelivery', { id, at: new Date(now()).toISOString(), by }),
     async close() {
       closing.abort();
       await Promise.all(loops);

@@ -9,6 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { listAudit } from '../src/db/audit.js';
 import type { Database } from '../src/db/database.js';
 import { Problem } from '../src/errors.js';
 import { backOff, openWebhooks, type Webhooks, type WebhooksParts } from '../src/webhooks.js';
@@ -21,6 +22,7 @@ const CHILD = fileURLToPath(new URL('./db/fixtures/child.js', import.meta.url));
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const KEY = Buffer.alloc(32, 7);
 const AT = '2026-01-02T00:00:00.000Z';
+const BY = { actor: 'key-1', role: 'operator' } as const;
 const HOUR_MS = 3_600_000;
 const PROMOTION = {
   adapter_id: null,
@@ -278,12 +280,18 @@ t.test('it is given up after a day, or at once when the target is gone; a replay
   await until(webhooks, ({ attempts }) => attempts === 1);
   clock.now += 24 * HOUR_MS;
   const { id } = await until(webhooks, ({ state, attempts }) => state === 'failed' && attempts === 2);
-  t.match(await webhooks.replay(id), { state: 'pending', attempts: 0, ended_at: null });
+  t.match(await webhooks.replay(id, BY), { state: 'pending', attempts: 0, ended_at: null });
   t.match(await until(webhooks, ({ state }) => state === 'failed'), { attempts: 1, last_status: 410 });
-  await webhooks.replay(id);
+  await webhooks.replay(id, BY);
   t.match(await until(webhooks, ({ state }) => state === 'delivered'), { attempts: 1 });
   t.equal(received.length, 4);
-  await t.rejects(webhooks.replay('unknown'), { code: 'not-found' });
+  await t.rejects(webhooks.replay('unknown', BY), { code: 'not-found' });
+  const acts = (await listAudit(database.kysely, { limit: 9 })).items.filter(({ act }) => act === 'webhook.replay');
+  t.match(acts, [
+    { ...BY, subject_id: id },
+    { ...BY, subject_type: 'delivery', subject_id: id },
+  ]);
+  t.equal(acts.length, 2);
 });
 
 t.test('a process killed between the commit and the delivery has told it after the next start', async (t) => {

@@ -3,6 +3,7 @@ import type { Kysely, Selectable } from 'kysely';
 import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { ErasuresTable, RunState, Schema } from './schema.js';
 
 export type ErasureRow = Selectable<ErasuresTable>;
@@ -38,6 +39,31 @@ const auditOf = ({ id, kind, subject, by, started_at }: BeginErasureInput): Audi
   subject_id: subject,
   detail: { erasure_id: id },
 });
+
+/** An erasure as the list tells it: what it was of and what it removed, none of the texts. */
+export interface ErasureItem extends Omit<ErasureRow, 'seq'> {
+  readonly corrections: number;
+}
+
+/** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
+export async function listErasures(db: Kysely<Schema>, page: PageRequest): Promise<Page<ErasureItem>> {
+  const read = ({ before, limit }: Stretch) =>
+    db
+      .selectFrom('erasures')
+      .selectAll()
+      .select((eb) =>
+        eb
+          .selectFrom('erased_corrections')
+          .select((one) => one.fn.countAll<number>().as('n'))
+          .whereRef('erasure_id', '=', 'erasures.id')
+          .as('corrections'),
+      )
+      .where('seq', '<', before)
+      .orderBy('seq', 'desc')
+      .limit(limit)
+      .execute();
+  return newestFirst(page, read, ({ seq: _, corrections, ...row }) => ({ ...row, corrections: corrections ?? 0 }));
+}
 
 export interface EndErasureInput {
   readonly id: string;

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Text } from './common.js';
 
 /** Corrections taken in one request. */
-export const CORRECTIONS_PER_REQUEST = 500;
+const CORRECTIONS_PER_REQUEST = 500;
 
 const word = (description: string) => Text({ minLength: 1, maxLength: 512, description });
 const share = { minimum: 0, maximum: 1 };

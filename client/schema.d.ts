@@ -171,7 +171,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** What was erased by whom and why, newest first; none of the texts */
+        get: operations["listErasures"];
         put?: never;
         /** Remove a page's or a pair's texts everywhere; asked again after a failure it goes on where it was */
         post: operations["erase"];
@@ -1179,7 +1180,10 @@ export interface components {
             review_source?: components["schemas"]["ReviewSource"];
             /** @description An id, as this service gave it. */
             id?: string;
-            /** @description UTC, with milliseconds. */
+            /**
+             * Format: date-time
+             * @description UTC, with milliseconds; not in the future.
+             */
             created_at?: string;
             confidence_source?: components["schemas"]["ConfidenceSource"];
             original_raw_label?: string | null;
@@ -1395,6 +1399,38 @@ export interface components {
             correction_id?: string;
             /** @description Kept, so it should not hold what is erased. */
             reason: string;
+        };
+        /** @description What was erased by whom and why, without the texts. */
+        ErasureItem: {
+            id: string;
+            /** @enum {string} */
+            kind: "page" | "pair";
+            /** @description A page's id, or the SHA-256 of a normalised pair. */
+            subject: string;
+            reason: string;
+            /** @description The API key's id; `anonymous` while the service was open. */
+            actor: string;
+            removed: {
+                /** @description Judgements. */
+                predictions: number;
+                /** @description Current ones and those in the history. */
+                corrections: number;
+                /** @description Texts that nothing else uses; a premise that other pairs have too stays with them. */
+                texts: number;
+                /** @description Answers that were kept for repeated requests. */
+                answers: number;
+                /** @description Pairs in reports of comparisons, which read '[erased]' now. */
+                flips: number;
+            };
+            started_at: string;
+            /** @description null: it was cut short, and goes on when it is asked for again. */
+            ended_at: string | null;
+        };
+        ErasureList: {
+            /** @description Newest first. */
+            items: components["schemas"]["ErasureItem"][];
+            /** @description null on the last page. */
+            next_cursor: string | null;
         };
         Erasure: {
             id: string;
@@ -2631,6 +2667,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     correct: {
@@ -2834,6 +2879,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     withdrawCorrection: {
@@ -3003,6 +3057,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     importCorrections: {
@@ -3154,6 +3217,93 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listErasures: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of erasures. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureList"];
+                };
+            };
+            /** @description The request does not match its schema */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An API key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This key may not do that */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More work is waiting than can be done in time; More was asked than may be asked in a minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3335,6 +3485,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     importAdapter: {
@@ -3505,6 +3664,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listAdapterHistory: {
@@ -3567,6 +3735,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3644,6 +3821,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3733,6 +3919,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4055,6 +4250,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     startTrainingRun: {
@@ -4237,6 +4441,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     followTrainingRun: {
@@ -4317,6 +4530,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4506,6 +4728,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     startShadowComparison: {
@@ -4682,6 +4913,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5019,6 +5259,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     replayWebhookDelivery: {
@@ -5179,6 +5428,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     listModules: {
@@ -5228,6 +5486,15 @@ export interface operations {
             };
             /** @description Something went wrong here */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5324,6 +5591,15 @@ export interface operations {
             };
             /** @description The server behind this path did not answer as it should */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["EmbedProblem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5550,6 +5826,24 @@ export interface operations {
             };
             /** @description This key may not do that */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something went wrong here */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service cannot answer at the moment; The deadline of the request passed before its answer was there; The service takes no work now; The storage failed; The disk has no space left for this */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

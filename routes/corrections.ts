@@ -18,6 +18,7 @@ import type { CorrectRequest, Corrections, Item, ItemError } from '../src/correc
 import type { Label } from '../src/labels.js';
 import { toLabel } from '../src/labels.js';
 import { Problem } from '../src/errors.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { actorOf, senderOf } from '../src/roles.js';
 import { clientSignal } from './wire/client.js';
 import { readItem, required, toItem } from './correction-items.js';
@@ -174,6 +175,6 @@ function toFilters({ original_label, correct_label, limit, ...rest }: Correction
     ...rest,
     ...(original !== undefined && { original_label: original }),
     ...(correct !== undefined && { correct_label: correct }),
-    limit: limit ?? 50,
+    limit: limit ?? DEFAULT_ITEMS,
   };
 }

@@ -1,15 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Ref } from '../schemas/common.js';
-import { Erasure, ErasureRequest } from '../schemas/erasures.js';
+import { Erasure, ErasureList, ErasureQuery, ErasureRequest } from '../schemas/erasures.js';
 import { Problem, problems } from '../schemas/problems.js';
+import { DEFAULT_ITEMS } from '../src/limits.js';
 import { actorOf } from '../src/roles.js';
+import type { ErasureItem } from '../src/db/erasures.js';
+import type { Page, PageRequest } from '../src/db/newest-first.js';
 import type { Erasure as Erased, ErasureRequest as Request } from '../src/erase.js';
+import { readNumbers } from './wire/query.js';
 
 export interface ErasuresOptions {
   readonly erase: (request: Request) => Promise<Erased>;
+  /** Newest first. */
+  readonly erasures: (page: PageRequest) => Promise<Page<ErasureItem>>;
 }
 
-export const erasures: FastifyPluginAsyncTypebox<ErasuresOptions> = async (app, { erase }) => {
+export const erasures: FastifyPluginAsyncTypebox<ErasuresOptions> = async (app, { erase, erasures: list }) => {
   app.post(
     '/erasures',
     {
@@ -30,4 +36,28 @@ export const erasures: FastifyPluginAsyncTypebox<ErasuresOptions> = async (app, 
       return { ...erased, correction_ids: [...correction_ids], trained_on: [...trained_on] };
     },
   );
+  app.get(
+    '/erasures',
+    {
+      config: { roles: ['operator', 'admin'] },
+      schema: {
+        operationId: 'listErasures',
+        summary: 'What was erased by whom and why, newest first; none of the texts',
+        tags: ['erasures'],
+        querystring: ErasureQuery,
+        response: { 200: Ref(ErasureList, 'A page of erasures.'), ...problems(Problem, 400, 500, 503) },
+      },
+      preValidation: readNumbers(ErasureQuery),
+    },
+    async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<ErasureList> => {
+      const { items, next_cursor } = await list({ limit, cursor });
+      return { items: items.map(toItem), next_cursor };
+    },
+  );
 };
+
+const toItem = ({ predictions, corrections, texts, answers, flips, actor, ...row }: ErasureItem) => ({
+  ...row,
+  actor: actor ?? 'anonymous',
+  removed: { predictions, corrections, texts, answers, flips },
+});

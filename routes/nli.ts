@@ -4,6 +4,7 @@ import { NliRequest, NliResponse } from '../schemas/nli.js';
 import { NliProblem, problems } from '../schemas/problems.js';
 import { Ref } from '../schemas/common.js';
 import type { Admission, Judge } from '../src/judge.js';
+import { UNNAMED_PAIR } from '../src/limits.js';
 import type { Judgement, JudgePair } from '../src/judgement.js';
 import type { Metrics } from '../src/metrics.js';
 import { clientSignal } from './wire/client.js';
@@ -53,7 +54,7 @@ export const nli: FastifyPluginAsyncTypebox<NliOptions> = async (app, { judge, m
 
 function toPair(pair: NliRequest['pairs'][number]): JudgePair {
   return {
-    pair_id: pair.pair_id ?? 'unknown',
+    pair_id: pair.pair_id ?? UNNAMED_PAIR,
     premise: pair.premise,
     nli_hypothesis: pair.nli_hypothesis ?? pair.hypothesis ?? '',
     page_id: pair.page_id ?? null,

@@ -9,6 +9,7 @@ import {
 } from '../schemas/webhook-deliveries.js';
 import type { Webhooks } from '../src/webhooks.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';
+import { actorOf } from '../src/roles.js';
 import { readNumbers } from './wire/query.js';
 
 export interface WebhookDeliveriesOptions {
@@ -49,9 +50,9 @@ export const webhookDeliveries: FastifyPluginAsyncTypebox<WebhookDeliveriesOptio
         },
       },
     },
-    async ({ params }, reply): Promise<WebhookDelivery> => {
+    async ({ params, principal }, reply): Promise<WebhookDelivery> => {
       reply.code(202);
-      return await webhooks.replay(params.id);
+      return await webhooks.replay(params.id, actorOf(principal));
     },
   );
 };

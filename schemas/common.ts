@@ -4,7 +4,7 @@ import { LABEL_WORDS, LABELS, type Label } from '../src/labels.js';
 import { DEFAULT_ITEMS, LIMITS } from '../src/limits.js';
 
 /** Text without NUL and without half of a surrogate pair: neither can be stored or encoded faithfully. */
-export const TEXT_PATTERN = '^[^\\u0000\\uD800-\\uDFFF]*$';
+const TEXT_PATTERN = '^[^\\u0000\\uD800-\\uDFFF]*$';
 
 export interface TextOptions {
   readonly description?: string;

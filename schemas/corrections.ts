@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Text } from './common.js';
 
 /** Corrections taken in one request. */
-export const CORRECTIONS_PER_REQUEST = 500;
+const CORRECTIONS_PER_REQUEST = 500;
 
 const word = (description: string) => Text({ minLength: 1, maxLength: 512, description });
 const share = { minimum: 0, maximum: 1 };
@@ -68,8 +68,9 @@ export const CorrectionLine = Type.Object(
     id: Type.Optional(Id),
     created_at: Type.Optional(
       Type.String({
+        format: 'date-time',
         pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{3}Z$',
-        description: 'UTC, with milliseconds.',
+        description: 'UTC, with milliseconds; not in the future.',
       }),
     ),
     confidence_source: Type.Optional(Ref(ConfidenceSource)),

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Adapter, closed, Id, Nullable, Text } from './common.js';
+import { Adapter, closed, Id, Limit, Nullable, Ref, Text } from './common.js';
 
 const subject = (description: string) => Type.Optional(Text({ minLength: 1, description }));
 const count = (description: string) => Type.Integer({ minimum: 0, description });
@@ -33,20 +33,24 @@ const TrainedOn = Type.Object(
   { ...closed, description: 'A training run that learnt from what was erased; its adapter still knows it.' },
 );
 
+const removed = Type.Object(
+  {
+    predictions: count('Judgements.'),
+    corrections: count('Current ones and those in the history.'),
+    texts: count('Texts that nothing else uses; a premise that other pairs have too stays with them.'),
+    answers: count('Answers that were kept for repeated requests.'),
+    flips: count("Pairs in reports of comparisons, which read '[erased]' now."),
+  },
+  closed,
+);
+
+const kind = Type.Unsafe<'page' | 'pair'>({ type: 'string', enum: ['page', 'pair'] });
+
 export const Erasure = Type.Object(
   {
     id: Type.String(),
-    kind: Type.Unsafe<'page' | 'pair'>({ type: 'string', enum: ['page', 'pair'] }),
-    removed: Type.Object(
-      {
-        predictions: count('Judgements.'),
-        corrections: count('Current ones and those in the history.'),
-        texts: count('Texts that nothing else uses; a premise that other pairs have too stays with them.'),
-        answers: count('Answers that were kept for repeated requests.'),
-        flips: count("Pairs in reports of comparisons, which read '[erased]' now."),
-      },
-      closed,
-    ),
+    kind,
+    removed,
     correction_ids: Type.Array(Type.String()),
     trained_on: Type.Array(TrainedOn),
     started_at: Type.String(),
@@ -55,3 +59,37 @@ export const Erasure = Type.Object(
   { ...closed, $id: 'Erasure' },
 );
 export type Erasure = Static<typeof Erasure>;
+
+export const ErasureItem = Type.Object(
+  {
+    id: Type.String(),
+    kind,
+    subject: Type.String({ description: "A page's id, or the SHA-256 of a normalised pair." }),
+    reason: Type.String(),
+    actor: Type.String({ description: "The API key's id; `anonymous` while the service was open." }),
+    removed,
+    started_at: Type.String(),
+    ended_at: Nullable(Type.String({ description: 'null: it was cut short, and goes on when it is asked for again.' })),
+  },
+  { ...closed, $id: 'ErasureItem', description: 'What was erased by whom and why, without the texts.' },
+);
+export type ErasureItem = Static<typeof ErasureItem>;
+
+export const ErasureList = Type.Object(
+  {
+    items: Type.Array(Ref(ErasureItem), { description: 'Newest first.' }),
+    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+  },
+  { ...closed, $id: 'ErasureList' },
+);
+export type ErasureList = Static<typeof ErasureList>;
+
+export const ErasureQuery = Type.Object(
+  {
+    limit: Limit,
+    cursor: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
+    ),
+  },
+  closed,
+);

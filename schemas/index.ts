@@ -24,7 +24,7 @@ import {
   ReviewSource,
 } from './corrections.js';
 import { EmbedRequest, EmbedResponse } from './embed.js';
-import { Erasure, ErasureRequest } from './erasures.js';
+import { Erasure, ErasureItem, ErasureList, ErasureRequest } from './erasures.js';
 import { Health, Probe } from './health.js';
 import { LiveShadow, SetLiveShadow } from './live-shadow.js';
 import { Model, ModuleList } from './model.js';
@@ -81,6 +81,8 @@ export const components: readonly TSchema[] = [
   WebhookDelivery,
   WebhookDeliveryList,
   ErasureRequest,
+  ErasureItem,
+  ErasureList,
   Erasure,
   RegisteredAdapter,
   AdapterList,

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../src/limits.js';
+import { LIMITS, UNNAMED_PAIR } from '../src/limits.js';
 import { Adapter, closed, LabelSchema, Nullable, Ref, Scores, Text } from './common.js';
 
 const characters = `at most ${LIMITS.characters_per_text} characters; a longer or empty one is the error of this pair alone`;
@@ -10,7 +10,7 @@ const eitherHypothesis = [{ required: ['nli_hypothesis'] }, { type: 'object', re
 export const Pair = Type.Object(
   {
     pair_id: Type.Optional(
-      Text({ maxLength: 512, default: 'unknown', description: 'Comes back in the result; may repeat.' }),
+      Text({ maxLength: 512, default: UNNAMED_PAIR, description: 'Comes back in the result; may repeat.' }),
     ),
     premise: Text({ description: `What is known, ${characters}.` }),
     nli_hypothesis: Type.Optional(Text({ description: `What is claimed, ${characters}.` })),

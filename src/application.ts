@@ -18,6 +18,7 @@ import { DEADLINE_MS } from './limits.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import type { Closers, OpenedParts } from './open-parts.js';
 import { createResultCache, type ResultCache } from './result-cache.js';
+import { listErasures } from './db/erasures.js';
 import { openWebhooks, type Webhooks } from './webhooks.js';
 import { readTargets } from './webhook-targets.js';
 
@@ -120,6 +121,7 @@ type Reading =
   | 'activeAdapter'
   | 'adapterBytes'
   | 'erase'
+  | 'erasures'
   | 'predictions';
 
 /** What routes ask of the parts themselves. */
@@ -144,6 +146,7 @@ function reading(parts: Parts, { adapters, cache }: Made): Pick<Dependencies, Re
       cache.clear();
       return erase(parts, request);
     },
+    erasures: (page) => listErasures(database.kysely, page),
     predictions: {
       list: (filters) => listPredictions(database.kysely, filters),
       get: async (id, key_id) => (await getPrediction(database.kysely, id, key_id)) ?? undefined,

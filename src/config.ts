@@ -113,7 +113,7 @@ export const SETTINGS = {
     name: 'ERRATA_RETENTION_MAX_MB',
     read: integer(16, 1_000_000_000),
     fallback: '2048',
-    help: 'megabytes that recorded judgements may take; over it the oldest go first',
+    help: 'megabytes that recorded judgements may take; over it the oldest go first, those of the last hour never',
     example: '512',
   },
   inferenceChildren: {

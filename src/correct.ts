@@ -11,7 +11,7 @@ import { Problem } from './errors.js';
 import { failpoint } from './failpoints.js';
 import type { Judge, JudgeAnswer } from './judge.js';
 import type { Judgement } from './judgement.js';
-import { LIMITS } from './limits.js';
+import { LIMITS, UNNAMED_PAIR } from './limits.js';
 import type { Actor, Sender } from './roles.js';
 
 export type { CorrectionInput } from './db/correction-input.js';
@@ -132,7 +132,7 @@ interface StoreOptions {
 
 async function store(parts: CorrectionsParts, items: readonly Item[], options: StoreOptions): Promise<StoreResult[]> {
   const checked = items.map((item): Item => {
-    const error = 'error' in item ? item.error : inputFault(item);
+    const error = 'error' in item ? item.error : inputFault(item, parts.now());
     return error === null ? item : { error };
   });
   const judged = await judgeUnknown(parts, checked, options);
@@ -176,7 +176,7 @@ async function judgeSome(
   { sender, signal }: Pick<StoreOptions, 'sender' | 'signal'>,
 ): Promise<void> {
   const pairs = inputs.map(([, { pair_id, premise = '', nli_hypothesis = '', page_id }]) => ({
-    pair_id: pair_id ?? 'unknown',
+    pair_id: pair_id ?? UNNAMED_PAIR,
     premise,
     nli_hypothesis,
     page_id: page_id ?? null,

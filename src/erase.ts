@@ -1,7 +1,7 @@
 /** The use case behind POST /erasures: a page's or a pair's texts leave the database and its file for good. */
 import type { Database } from './db/database.js';
-import type { ErasureTarget, TaughtRun } from './db/erasures.js';
-import { normaliseText, pairKey } from './db/pair-key.js';
+import { type ErasureTarget, pairTarget, textsOfCorrection, textsOfPrediction } from './db/erasure-target.js';
+import type { TaughtRun } from './db/erasures.js';
 import { Problem } from './errors.js';
 import { failpoint } from './failpoints.js';
 import type { Actor } from './roles.js';
@@ -47,7 +47,8 @@ export interface EraseParts {
 
 /** About 10 ms of the writer's time. */
 const ROWS_PER_UNIT = 200;
-const TEXTS_PER_READ = 500;
+/** Answers and reports hold up to 500 pairs each. */
+const COPIES_PER_UNIT = 10;
 
 /**
  * Resolves when neither the rows nor the file hold the texts any more. Cut short, it goes on where it was when it is asked
@@ -62,8 +63,11 @@ export async function erase(parts: EraseParts, request: ErasureRequest): Promise
   const subject = target.kind === 'page' ? target.page_id : target.pair_sha256;
   const begun = { id: newId(), kind: target.kind, subject, reason, by, started_at: at() };
   const { id } = await database.run('beginErasure', begun);
-  while (await database.run('eraseSome', { erasure_id: id, limit: ROWS_PER_UNIT, target }))
+  for (let more = true; more;) {
+    more = await database.run('eraseSome', { erasure_id: id, limit: ROWS_PER_UNIT, target });
     failpoint('erasure.part.committed');
+  }
+  await eraseCopies(parts, id);
   await database.rewrite();
   failpoint('erasure.rewritten');
   const { row, correction_ids, runs } = await database.run('endErasure', { id, at: at() });
@@ -73,66 +77,30 @@ export async function erase(parts: EraseParts, request: ErasureRequest): Promise
   return { id, kind, removed, correction_ids, trained_on: runs, started_at, ended_at };
 }
 
-async function targetOf({ database }: EraseParts, request: ErasureRequest): Promise<ErasureTarget> {
+/** Once, after all rows: each answer and report is looked at for all of them together. */
+async function eraseCopies({ database }: EraseParts, erasure_id: string): Promise<void> {
+  for (const unit of ['eraseAnswers', 'eraseFlips'] as const)
+    for (let after: number | null = 0; after !== null;) {
+      after = await database.run(unit, { erasure_id, after, limit: COPIES_PER_UNIT });
+      failpoint('erasure.copies.committed');
+    }
+}
+
+async function targetOf({ database: { kysely } }: EraseParts, request: ErasureRequest): Promise<ErasureTarget> {
   const { page_id, premise, nli_hypothesis, prediction_id, correction_id } = request;
   const named = [page_id, premise ?? nli_hypothesis, prediction_id, correction_id].filter((one) => one !== undefined);
   if (named.length !== 1 || (premise === undefined) !== (nli_hypothesis === undefined)) throw oneSubject();
   if (page_id !== undefined) return { kind: 'page', page_id };
-  if (premise !== undefined && nli_hypothesis !== undefined) return pairTarget(database, { premise, nli_hypothesis });
-  return pairTarget(database, await textsOf(database, { prediction_id, correction_id }));
+  if (premise !== undefined && nli_hypothesis !== undefined) return pairTarget(kysely, { premise, nli_hypothesis });
+  const texts =
+    prediction_id === undefined
+      ? await textsOfCorrection(kysely, correction_id ?? '')
+      : await textsOfPrediction(kysely, prediction_id);
+  if (texts === undefined) throw new Problem('not-found', 'there is no judgement and no correction of this id');
+  return pairTarget(kysely, texts);
 }
 
 function oneSubject(): Problem {
   const detail = 'names one subject: page_id, premise with nli_hypothesis, prediction_id or correction_id';
   return new Problem('invalid-request', `the request ${detail}`, { errors: [{ pointer: '', detail }] });
-}
-
-interface PairTexts {
-  readonly premise: string;
-  readonly nli_hypothesis: string;
-}
-
-type ById = Pick<ErasureRequest, 'prediction_id' | 'correction_id'>;
-
-/** A judgement may be forgotten already while a correction of it is still there. */
-async function textsOf(
-  { kysely }: EraseParts['database'],
-  { prediction_id, correction_id }: Partial<Record<keyof ById, string | undefined>>,
-): Promise<PairTexts> {
-  const judgement =
-    prediction_id === undefined
-      ? undefined
-      : await kysely
-          .selectFrom('predictions')
-          .innerJoin('texts as premises', 'premises.id', 'premise_id')
-          .innerJoin('texts as hypotheses', 'hypotheses.id', 'hypothesis_id')
-          .select(['premises.text as premise', 'hypotheses.text as nli_hypothesis'])
-          .where('predictions.id', '=', prediction_id)
-          .executeTakeFirst();
-  if (judgement !== undefined) return judgement;
-  for (const table of ['nli_corrections', 'nli_correction_history'] as const) {
-    const row = await kysely
-      .selectFrom(table as 'nli_corrections')
-      .select(['premise', 'nli_hypothesis'])
-      .where(prediction_id === undefined ? 'id' : 'prediction_id', '=', prediction_id ?? correction_id ?? '')
-      .executeTakeFirst();
-    if (row !== undefined) return row;
-  }
-  throw new Problem('not-found', 'there is no judgement and no correction of this id');
-}
-
-/** Every text that differs from the pair's in case or white space only is the pair's too. */
-async function pairTarget(
-  { kysely }: EraseParts['database'],
-  { premise, nli_hypothesis }: PairTexts,
-): Promise<ErasureTarget> {
-  const sought = { premise: normaliseText(premise), hypothesis: normaliseText(nli_hypothesis) };
-  const premise_ids: number[] = [];
-  const hypothesis_ids: number[] = [];
-  for await (const { id, text } of kysely.selectFrom('texts').select(['id', 'text']).stream(TEXTS_PER_READ)) {
-    const normalised = normaliseText(text);
-    if (normalised === sought.premise) premise_ids.push(id);
-    if (normalised === sought.hypothesis) hypothesis_ids.push(id);
-  }
-  return { kind: 'pair', pair_sha256: pairKey(premise, nli_hypothesis), premise_ids, hypothesis_ids };
 }

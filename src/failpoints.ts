@@ -99,6 +99,7 @@ export const FAILPOINTS = {
   'erasure.corrections.deleted': 'some corrections of an erasure are deleted in the transaction',
   'erasure.noted': 'some of an erasure and its count are in the transaction',
   'erasure.part.committed': 'some of an erasure is on disk',
+  'erasure.copies.committed': 'some answers and reports are without what was erased on disk',
   'erasure.rewritten': 'the file holds nothing more of what was erased, the erasure has not ended',
   'erasure.end.written': 'the end of an erasure is in the transaction',
   'erasure.committed': 'the end of an erasure is on disk, not answered',

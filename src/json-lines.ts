@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 
 /** Bytes of a line, without its line feed. */
-export const MOST_LINE_BYTES = 1024 * 1024;
+const MOST_LINE_BYTES = 1024 * 1024;
 
 export interface Line {
   /** From 1. */

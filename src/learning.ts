@@ -17,6 +17,7 @@ import type { Training } from './train.js';
 
 export interface Log {
   info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 

@@ -13,3 +13,6 @@ export const DEFAULT_ITEMS = 50;
 
 /** How long a request may take before it is answered 503, where a client says nothing else, and the most it may say. */
 export const DEADLINE_MS = { usual: 120_000, most: 600_000 } as const;
+
+/** What a pair is called that came without a name. */
+export const UNNAMED_PAIR = 'unknown';

@@ -56,6 +56,7 @@ const describedOnly: Dependencies = {
   },
   adapterBytes: 1,
   erase: uncalled,
+  erasures: uncalled,
   webhooks: { list: uncalled, replay: uncalled },
   training: { start: uncalled, cancel: uncalled, get: uncalled, list: uncalled, events: uncalled },
   liveShadow: { get: uncalled, set: uncalled },

@@ -76,6 +76,9 @@ function lateLog(): Log & { to: Log | undefined } {
     info(fields, message) {
       this.to?.info(fields, message);
     },
+    warn(fields, message) {
+      this.to?.warn(fields, message);
+    },
     error(fields, message) {
       this.to?.error(fields, message);
     },

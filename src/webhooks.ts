@@ -13,11 +13,12 @@ import {
 } from './db/outbox.js';
 import { failpoint } from './failpoints.js';
 import { packageVersion } from './package.js';
+import type { Actor } from './roles.js';
 import { signature } from './webhook-signature.js';
 import type { WebhookTarget } from './webhook-targets.js';
 
 export interface WebhooksParts {
-  readonly database: Pick<Database, 'run' | 'kysely'>;
+  readonly database: Pick<Database, 'run' | 'kysely' | 'health'>;
   readonly targets: readonly WebhookTarget[];
   readonly log: { error(fields: object, message: string): void };
   /** Milliseconds since 1970. */
@@ -33,7 +34,7 @@ export interface WebhooksParts {
 export interface Webhooks {
   list(options: DeliveryListOptions): Promise<Page<Delivery>>;
   /** Sends it again, soon. Rejects with Problem 'not-found'. */
-  replay(id: string): Promise<Delivery>;
+  replay(id: string, by: Actor): Promise<Delivery>;
   /** Breaks off what is under way: it is delivered by the next start. */
   close(): Promise<void>;
 }
@@ -43,6 +44,14 @@ const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 2 * 3_600_000;
 const GONE = 410;
 
+/** What a target waits for beside its deliveries: attempts that could not be noted would be made again at once. */
+interface Hold {
+  /** How many rounds in a row could not be noted. */
+  failures: number;
+  /** Milliseconds since 1970: nothing is sent before. */
+  until: number;
+}
+
 /** Starts to deliver. */
 export function openWebhooks(parts: WebhooksParts): Webhooks {
   const { database, targets, now, timeoutMs = 15_000 } = parts;
@@ -51,11 +60,11 @@ export function openWebhooks(parts: WebhooksParts): Webhooks {
   const sender: Sender = { ...parts, agent, timeoutMs, closing: closing.signal };
   const loops = [
     repeat(parts, closing.signal, spreading(parts)),
-    ...targets.map((target) => repeat(parts, closing.signal, () => deliverDue(sender, target))),
+    ...targets.map((target) => repeat(parts, closing.signal, delivering(sender, target))),
   ];
   return {
     list: (options) => listDeliveries(database.kysely, options),
-    replay: (id) => database.run('replayDelivery', { id, at: new Date(now()).toISOString() }),
+    replay: (id, by) => database.run('replayDelivery', { id, at: new Date(now()).toISOString(), by }),
     async close() {
       closing.abort();
       await Promise.all(loops);
@@ -84,6 +93,7 @@ function spreading({ database, targets, now }: WebhooksParts): () => Promise<boo
   const known = targets.map(({ id, types }) => ({ id, types }));
   let first = true;
   return async () => {
+    if (database.health().writing !== 'open') return false;
     if (!first && !(await hasNewEvents(database.kysely))) return false;
     const more = await database.run('spreadEvents', { targets: known, at: new Date(now()).toISOString() });
     first = false;
@@ -97,10 +107,30 @@ interface Sender extends WebhooksParts {
   readonly closing: AbortSignal;
 }
 
+/** Sends nothing while no attempt can be noted, or after one that could not, for ever longer. */
+function delivering(sender: Sender, target: WebhookTarget): () => Promise<boolean> {
+  const hold: Hold = { failures: 0, until: 0 };
+  return async () => {
+    if (sender.database.health().writing !== 'open' || sender.now() < hold.until) return false;
+    try {
+      const more = await deliverDue(sender, target);
+      hold.failures = 0;
+      return more;
+    } catch (error) {
+      hold.until = sender.now() + backOff(hold.failures, sender.random);
+      hold.failures += 1;
+      throw error;
+    }
+  };
+}
+
+/** Rejects with the first failure to note an attempt, once all are over. */
 async function deliverDue(sender: Sender, target: WebhookTarget): Promise<boolean> {
   const at = new Date(sender.now()).toISOString();
   const due = await dueDeliveries(sender.database.kysely, { target: target.id, at, limit: AT_ONCE });
-  await Promise.all(due.map((delivery) => deliver(sender, target, delivery)));
+  const ends = await Promise.allSettled(due.map((delivery) => deliver(sender, target, delivery)));
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   return due.length === AT_ONCE;
 }
 

@@ -63,7 +63,7 @@ const PROMISED: Readonly<Record<string, readonly string[]>> = {
     'getMetrics',
   ],
   'upstream reviewer operator': ['listPredictions', 'getPrediction'],
-  'operator admin': ['listAuditLog'],
+  'operator admin': ['listAuditLog', 'listErasures'],
   'upstream reviewer operator admin': ['getModel', 'listModules'],
   open: ['getHealth', 'isLive', 'isReady', 'listProblems'],
 };

@@ -1,10 +1,17 @@
 /** What is written about the project leads somewhere. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../src/package.js';
 
-const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'docs/learning.md', 'docs/performance.md', 'docs/reliability.md'];
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'client/README.md',
+  ...readdirSync(path.join(packageRoot, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => path.join('docs', file)),
+];
 
 /** Targets of links within the repository. */
 function linksOf(document: string): string[] {

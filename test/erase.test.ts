@@ -34,7 +34,7 @@ async function filled(t: Test): Promise<Kept> {
     rows: [prediction(1000, secret), prediction(1001, { ...secret, premise: SECRET.toUpperCase() })],
   });
   await database.run('recordPredictions', { rows: predictions(2000, 300, { page_id: 'p2' }) });
-  await database.run('sweep', { before: prediction(2000).created_at, max_bytes: 1e12, limit: 250 });
+  await database.run('sweep', { before: prediction(2000).created_at, max_bytes: null, full_before: '', limit: 250 });
   const [, newest = ''] = await correct(database);
   await learn(database, newest);
   const parts = { database, newId: uuidv7, now: () => Date.parse(AT) };
@@ -216,6 +216,57 @@ t.test('a comparison that ends after the erasure keeps nothing of it', async (t)
     .where('id', '=', 'c-2')
     .executeTakeFirstOrThrow();
   t.match(JSON.parse(report ?? ''), { flips: { fixed: [{ premise: '[erased]' }] } });
+});
+
+t.test(
+  'a correction that names another page goes with the judgement it is of, however few rows go at once',
+  async (t) => {
+    const { file, database } = await filled(t);
+    const { id: prediction_id } = prediction(1000);
+    await correctElsewhere(database, prediction_id);
+    const target = { kind: 'page', page_id: 'p7' } as const;
+    const begun = {
+      id: 'e-1',
+      kind: 'page',
+      subject: 'p7',
+      reason: REASON,
+      by: actorOf(OPEN),
+      started_at: AT,
+    } as const;
+    await database.run('beginErasure', begun);
+    while (await database.run('eraseSome', { erasure_id: 'e-1', limit: 1, target }));
+    const parts = { database, newId: uuidv7, now: () => Date.parse(AT) };
+    const { removed } = await erase(parts, { page_id: 'p7', reason: REASON, by: actorOf(OPEN) });
+    t.match(removed, { predictions: 2, corrections: 4, texts: 3, answers: 2, flips: 1 });
+    t.equal(traces(file), 1);
+  },
+);
+
+/** Two corrections of the judgement, the first replaced, that name a page of their own. */
+async function correctElsewhere(database: Database, prediction_id: string): Promise<void> {
+  const judge = { judge: () => Promise.reject(new Error('everything is recorded here')) };
+  const corrections = createCorrections({ database, judge, modelDigest: 'm', now: Date.now, newId: uuidv7 });
+  for (const correct_label of ['neutral', 'refutes'] as const)
+    await corrections.correct({
+      items: [{ prediction_id, correct_label, page_id: 'p8', reviewer: 'r2' }],
+      sender: senderOf(OPEN),
+    });
+}
+
+t.test('an erasure that is made to go over answers and reports again counts them once', async (t) => {
+  const { database, ask } = await filled(t);
+  await database.run('beginErasure', {
+    id: 'e-1',
+    kind: 'page',
+    subject: 'p7',
+    reason: REASON,
+    by: actorOf(OPEN),
+    started_at: AT,
+  });
+  await database.run('eraseSome', { erasure_id: 'e-1', limit: 9, target: { kind: 'page', page_id: 'p7' } });
+  t.equal(await database.run('eraseFlips', { erasure_id: 'e-1', after: 0, limit: 1 }), 1);
+  t.equal(await database.run('eraseFlips', { erasure_id: 'e-1', after: 1, limit: 1 }), null);
+  t.match((await ask({ page_id: 'p7' })).removed, { answers: 2, flips: 1 });
 });
 
 t.test('a premise that another page has too stays with it', async (t) => {

@@ -28,6 +28,19 @@ t.test('every operation has its own id and says what its answers are', async (t)
   }
 });
 
+t.test('what needs a key may fail where the keys are read', async (t) => {
+  const keyed = Object.values(openApi.paths)
+    .flatMap((path) => Object.values(path))
+    .filter(({ responses }) => '401' in responses);
+  t.ok(keyed.length > 30);
+  for (const { operationId, responses } of keyed)
+    t.strictSame(
+      ['500', '503'].filter((status) => !(status in responses)),
+      [],
+      operationId,
+    );
+});
+
 t.test('components go by their own names', async (t) => {
   const { schemas } = openApi.components as { schemas: object };
   for (const name of Object.keys(schemas)) t.match(name, /^[A-Z][A-Za-z]+$/);

@@ -7,8 +7,11 @@ import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { listAudit } from '../src/db/audit.js';
 import type { Database } from '../src/db/database.js';
+import { Problem } from '../src/errors.js';
 import { backOff, openWebhooks, type Webhooks, type WebhooksParts } from '../src/webhooks.js';
 import { decodeSecret, signature } from '../src/webhook-signature.js';
 import { readTargets, type WebhookTarget } from '../src/webhook-targets.js';
@@ -19,6 +22,7 @@ const CHILD = fileURLToPath(new URL('./db/fixtures/child.js', import.meta.url));
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const KEY = Buffer.alloc(32, 7);
 const AT = '2026-01-02T00:00:00.000Z';
+const BY = { actor: 'key-1', role: 'operator' } as const;
 const HOUR_MS = 3_600_000;
 const PROMOTION = {
   adapter_id: null,
@@ -88,7 +92,7 @@ async function tell(
   const database = changes.database ? (changes.database as Database) : await openFor(t);
   const clock = { now: Date.parse(AT) };
   const log = { error: (fields: object, message: string) => t.fail(message, fields) };
-  const parts = { database, targets, log, now: () => clock.now, random: () => 0, everyMs: 5, timeoutMs: 2_000 };
+  const parts = { database, targets, log, now: () => clock.now, random: () => 0, everyMs: 5, timeoutMs: 30_000 };
   const webhooks = openWebhooks({ ...parts, ...changes });
   t.teardown(() => webhooks.close());
   return { database, webhooks, clock };
@@ -184,33 +188,89 @@ t.test('a target that fails is asked again under the same id, ever later, and th
   );
 });
 
+/** An address where nobody listens: the port was free a moment ago. */
+async function absent(): Promise<string> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}/`;
+}
+
 t.test('redirects are not followed, and a slow or absent target does not keep others from theirs', async (t) => {
   const elsewhere = await receiver(t, status(200));
   const redirecting = await receiver(t, (reply) => reply.writeHead(307, { location: elsewhere.url }).end());
   const slow = await receiver(t, () => undefined);
   const quick = await receiver(t, status(200));
-  const { database, webhooks } = await tell(
-    t,
-    [
-      target(redirecting.url, { id: 'redirecting' }),
-      target(slow.url, { id: 'slow' }),
-      target('http://127.0.0.1:9/', { id: 'absent' }),
-      target(quick.url, { id: 'quick' }),
-    ],
-    { timeoutMs: 300 },
-  );
+  const { database, webhooks } = await tell(t, [
+    target(redirecting.url, { id: 'redirecting' }),
+    target(slow.url, { id: 'slow' }),
+    target(await absent(), { id: 'absent' }),
+    target(quick.url, { id: 'quick' }),
+  ]);
   await promote(database);
   await until(webhooks, (item) => item.target === 'quick' && item.state === 'delivered');
-  t.match(await until(webhooks, (item) => item.target === 'slow' && item.attempts === 1), {
-    state: 'pending',
-    last_status: null,
-    last_error: 'the target took too long',
-  });
   t.match(await until(webhooks, (item) => item.target === 'absent' && item.attempts === 1), {
     last_error: /no answer: /,
   });
   await until(webhooks, (item) => item.target === 'redirecting' && item.attempts === 1);
   t.equal(elsewhere.received.length, 0);
+  t.match(await until(webhooks, (item) => item.target === 'slow'), { state: 'pending', attempts: 0 });
+});
+
+t.test('a target that does not answer in time has failed', async (t) => {
+  const slow = await receiver(t, () => undefined);
+  const { database, webhooks } = await tell(t, [target(slow.url)], { timeoutMs: 100 });
+  await promote(database);
+  t.match(await until(webhooks, ({ attempts }) => attempts === 1), {
+    state: 'pending',
+    last_status: null,
+    last_error: 'the target took too long',
+  });
+});
+
+t.test('while nothing can be written nothing is sent', async (t) => {
+  const { url, received } = await receiver(t, status(200));
+  const real = await openFor(t);
+  let looks = 0;
+  const health = () => ({ ...real.health(), writing: (looks += 1) < 5 ? ('restarting' as const) : ('open' as const) });
+  await promote(real);
+  await real.run('spreadEvents', { targets: [{ id: 'ops', types: null }], at: AT });
+  const sentBefore: number[] = [];
+  const watched = () => (sentBefore.push(received.length), health());
+  const { webhooks } = await tell(t, [target(url)], { database: { ...real, kysely: real.kysely, health: watched } });
+  await until(webhooks, ({ state }) => state === 'delivered');
+  t.strictSame(sentBefore.slice(0, 5), [0, 0, 0, 0, 0]);
+});
+
+t.test('a target whose answers cannot be noted is left alone for ever longer, and then has it', async (t) => {
+  const { url, received } = await receiver(t, status(200));
+  const real = await openFor(t);
+  let full = true;
+  const run = ((name, input) =>
+    full && name === 'noteAttempt'
+      ? Promise.reject(new Problem('storage-full', 'no space'))
+      : real.run(name, input)) as Database['run'];
+  let looks = 0;
+  const health = () => ((looks += 1), real.health());
+  let faults = 0;
+  const log = { error: () => void (faults += 1) };
+  const { webhooks, clock } = await tell(t, [target(url)], { database: { ...real, run, health }, log });
+  await promote(real);
+  for (const [n, waits] of [2_500, 5_000, 10_000].entries()) {
+    while (faults <= n) await pause(2);
+    const seen = looks;
+    clock.now += waits - 1;
+    while (looks < seen + 5) await pause(2);
+    t.equal(received.length, n + 1);
+    clock.now += 1;
+  }
+  full = false;
+  clock.now += HOUR_MS;
+  await until(webhooks, ({ state }) => state === 'delivered');
+  t.ok(faults <= 4);
 });
 
 t.test('it is given up after a day, or at once when the target is gone; a replay starts anew', async (t) => {
@@ -220,12 +280,18 @@ t.test('it is given up after a day, or at once when the target is gone; a replay
   await until(webhooks, ({ attempts }) => attempts === 1);
   clock.now += 24 * HOUR_MS;
   const { id } = await until(webhooks, ({ state, attempts }) => state === 'failed' && attempts === 2);
-  t.match(await webhooks.replay(id), { state: 'pending', attempts: 0, ended_at: null });
+  t.match(await webhooks.replay(id, BY), { state: 'pending', attempts: 0, ended_at: null });
   t.match(await until(webhooks, ({ state }) => state === 'failed'), { attempts: 1, last_status: 410 });
-  await webhooks.replay(id);
+  await webhooks.replay(id, BY);
   t.match(await until(webhooks, ({ state }) => state === 'delivered'), { attempts: 1 });
   t.equal(received.length, 4);
-  await t.rejects(webhooks.replay('unknown'), { code: 'not-found' });
+  await t.rejects(webhooks.replay('unknown', BY), { code: 'not-found' });
+  const acts = (await listAudit(database.kysely, { limit: 9 })).items.filter(({ act }) => act === 'webhook.replay');
+  t.match(acts, [
+    { ...BY, subject_id: id },
+    { ...BY, subject_type: 'delivery', subject_id: id },
+  ]);
+  t.equal(acts.length, 2);
 });
 
 t.test('a process killed between the commit and the delivery has told it after the next start', async (t) => {

@@ -19,7 +19,7 @@ declare module 'fastify' {
 export const ANY_ROLE: RouteRoles = ROLES;
 
 /** The security scheme of openapi.yaml. */
-export const API_KEY = 'api_key';
+const API_KEY = 'api_key';
 
 /** To be called before any route is registered. */
 export function guardRoutes(app: FastifyInstance, access: Access): void {
@@ -79,7 +79,8 @@ function describe(route: RouteOptions, roles: RouteRoles, limited: boolean): voi
   schema.security = roles === 'open' ? [] : roles.map((role) => ({ [API_KEY]: [role] }));
   if (roles === 'open') return;
   const answers = (schema.response ?? {}) as Record<number, { content: unknown }>;
-  const statuses = limited ? [401, 403, 429] : [401, 403];
+  // The keys are read from the database: whatever a route does, it may fail before.
+  const statuses = limited ? [401, 403, 429, 500, 503] : [401, 403, 500, 503];
   const refused = problems(ProblemSchema, ...statuses) as typeof answers;
   // The same shape as the route's other problems.
   const content = answers[500]?.content;

@@ -13,13 +13,15 @@ export type Act =
   | `comparison.${'start' | 'end'}`
   | `key.${'create' | 'rotate' | 'revoke'}`
   | 'erasure'
+  | 'webhook.replay'
   | `live-shadow.${'set' | 'end'}`;
 
 export interface AuditEntry extends Actor {
   /** ISO 8601, UTC, milliseconds. */
   readonly at: string;
   readonly act: Act;
-  readonly subject_type: 'correction' | 'training_run' | 'adapter' | 'comparison' | 'key' | 'page' | 'pair' | 'service';
+  readonly subject_type:
+    'correction' | 'training_run' | 'adapter' | 'comparison' | 'key' | 'page' | 'pair' | 'delivery' | 'service';
   readonly subject_id: string | null;
   /** Ids, counts and words of ours. No text of a pair and no key: the log can never be erased. */
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;

@@ -1,5 +1,6 @@
 /** From what a client said, and what is known of the pair, to the row. */
 import type { Label } from '../labels.js';
+import { UNNAMED_PAIR } from '../limits.js';
 import { contentDigest, type CorrectionInput, formOf, itemError } from './correction-input.js';
 import type { Found } from './correction-lookup.js';
 import type { CorrectionRow, ItemError } from './correction-rows.js';
@@ -33,6 +34,12 @@ export function reviewerOf(input: CorrectionInput, key_id: string | null): strin
 }
 
 function missing({ input }: Draft, found: Found, correction: boolean): ItemError | null {
+  if (found === 'several' && input.pair_id === UNNAMED_PAIR)
+    return itemError(
+      'conflict',
+      '/pair_id',
+      'is that of every pair that was sent without one: correct by prediction_id',
+    );
   if (found === 'several')
     return itemError('conflict', '/pair_id', 'names judgements of different texts: correct by prediction_id');
   const form = formOf(input);

@@ -84,6 +84,17 @@ function restoredFault(input: CorrectionInput): ItemError | null {
     : wrong(`/${missing}`, 'is missing: a row with an id is a row of an export, whole');
 }
 
+/** How far the clock of the machine that exported may be ahead. */
+const AHEAD_MS = 3_600_000;
+
+/** A row from the future would outlive every later answer of its reviewer; a day that is none sorts anywhere. */
+function timeFault({ created_at }: CorrectionInput, now: number): ItemError | null {
+  if (created_at === undefined) return null;
+  const time = new Date(created_at);
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== created_at) return wrong('/created_at', 'is no date-time');
+  return time.getTime() > now + AHEAD_MS ? wrong('/created_at', 'is in the future') : null;
+}
+
 const textsFault = (input: CorrectionInput): ItemError | null =>
   textFault('premise', input.premise) ?? textFault('nli_hypothesis', input.nli_hypothesis);
 
@@ -94,8 +105,9 @@ const FAULTS: Readonly<Record<Form, (input: CorrectionInput) => ItemError | null
   full: (input) => textsFault(input) ?? originalFault(input),
 };
 
-/** What no schema tells: members that do not go together, and empty texts. */
-export const inputFault = (input: CorrectionInput): ItemError | null => FAULTS[formOf(input)](input);
+/** What no schema tells: members that do not go together, empty texts, times to come. `now`: milliseconds since 1970. */
+export const inputFault = (input: CorrectionInput, now: number): ItemError | null =>
+  FAULTS[formOf(input)](input) ?? timeFault(input, now);
 
 /** SHA-256 of everything said but the external_id, whatever the order of members; null is the same as not said. */
 export function contentDigest(input: CorrectionInput, reviewer: string): string {

@@ -49,12 +49,15 @@ export class Ledger {
     return row.content_sha256 === content ? { outcome: 'unchanged', row } : otherContent('/external_id');
   }
 
-  /** Takes a new row in, in the place of what its reviewer said before. */
-  put(row: CorrectionRow): Step {
+  /**
+   * Takes a new row in, in the place of what its reviewer said before. One that was said at a `told` time does not replace
+   * a later one; what is said now is the latest whatever the clock says, which may have been set back.
+   */
+  put(row: CorrectionRow, told: boolean): Step {
     const same = this.#byId.get(row.id);
     if (same !== undefined) return sameExport(same, row) ? { outcome: 'unchanged', row: same } : otherContent('/id');
     const before = this.#current.get(subjectOf(row));
-    if (before !== undefined && before.created_at > row.created_at)
+    if (told && before !== undefined && before.created_at > row.created_at)
       return { error: itemError('conflict', '/created_at', 'is before a stored answer of this reviewer') };
     if (before !== undefined && before.content_sha256 === row.content_sha256 && row.external_id === null)
       return { outcome: 'unchanged', row: before };

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { type CorrectionInput, type Form, formOf } from './correction-input.js';
+import { UNNAMED_PAIR } from '../limits.js';
 import type { CorrectionRow, EndedCorrectionRow } from './correction-rows.js';
 import { type PredictionRow, selectPredictions } from './prediction-rows.js';
 import type { Schema } from './schema.js';
@@ -37,25 +38,35 @@ async function byIds(db: Kysely<Schema>, ids: readonly string[]): Promise<Map<st
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** The newest judgement of each pair_id with its texts, at most two kinds of texts for each: enough to tell several. */
+/** The newest judgement of each pair_id; `several` when an older one has other texts. */
 async function byPairIds(
   db: Kysely<Schema>,
   pairIds: readonly string[],
 ): Promise<Map<string, PredictionRow | 'several'>> {
   const found = new Map<string, PredictionRow | 'several'>();
   for (const pairId of pairIds) {
-    const newest = await db
-      .selectFrom('predictions')
-      .select(({ fn }) => fn.max('seq').as('seq'))
-      .where('pair_id', '=', pairId)
-      .groupBy(['premise_id', 'hypothesis_id'])
-      .limit(2)
-      .execute();
-    if (newest.length > 1) found.set(pairId, 'several');
-    const [only] = await bySeqs(db, newest.length === 1 ? newest.map(({ seq }) => seq) : []);
-    if (only !== undefined) found.set(pairId, only);
+    const one = pairId === UNNAMED_PAIR ? 'several' : await newestOfPair(db, pairId);
+    if (one !== undefined) found.set(pairId, one);
   }
   return found;
+}
+
+/** Reads as far back as all texts are the same, no further: one name may have nearly all judgements. */
+async function newestOfPair(db: Kysely<Schema>, pairId: string): Promise<Found> {
+  const ofPair = db.selectFrom('predictions').where('pair_id', '=', pairId).orderBy('created_at', 'desc');
+  const newest = await ofPair
+    .select(['seq', 'premise_id', 'hypothesis_id'])
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (newest === undefined) return undefined;
+  const { seq, premise_id, hypothesis_id } = newest;
+  const other = await ofPair
+    .select('seq')
+    .where((eb) => eb.or([eb('premise_id', '!=', premise_id), eb('hypothesis_id', '!=', hypothesis_id)]))
+    .limit(1)
+    .executeTakeFirst();
+  return other === undefined ? (await bySeqs(db, [seq]))[0] : 'several';
 }
 
 async function bySeqs(db: Kysely<Schema>, seqs: readonly number[]): Promise<PredictionRow[]> {

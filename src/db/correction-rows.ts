@@ -8,7 +8,7 @@ export type CorrectionRow = Selectable<NliCorrectionsTable>;
 export type EndedCorrectionRow = Selectable<NliCorrectionHistoryTable>;
 
 /** The columns that go out and come in; the others are this database's own. */
-export const PUBLIC_COLUMNS = [
+const PUBLIC_COLUMNS = [
   'id',
   'external_id',
   'prediction_id',
@@ -57,7 +57,7 @@ export interface ItemError {
   readonly errors: readonly FieldError[];
 }
 
-export const isEnded = (row: CorrectionRow | EndedCorrectionRow): row is EndedCorrectionRow => 'ended_by' in row;
+const isEnded = (row: CorrectionRow | EndedCorrectionRow): row is EndedCorrectionRow => 'ended_by' in row;
 
 function publicPart(row: CorrectionRow): PublicCorrection {
   return Object.fromEntries(PUBLIC_COLUMNS.map((name) => [name, row[name]])) as unknown as PublicCorrection;

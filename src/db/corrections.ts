@@ -1,11 +1,11 @@
 /** Reading corrections: one, a page of them, all of them. */
 import { type Expression, type ExpressionBuilder, type Kysely, type SqlBool } from 'kysely';
-import { Problem } from '../errors.js';
 import { DEFAULT_ITEMS } from '../limits.js';
 import type { Label } from '../labels.js';
 import { type Correction, EXPORTED_COLUMNS, type ExportedCorrection, toCorrections } from './correction-rows.js';
 import { findRows } from './correction-lookup.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { instant } from './filters.js';
 import type { ConfidenceSource, ReviewSource, Schema } from './schema.js';
 import { MIN_CONFIDENCE } from './usability.js';
 
@@ -57,14 +57,6 @@ const EQUAL = [
 ] as const;
 
 type Rows = ExpressionBuilder<Schema, 'nli_corrections'>;
-
-function instant(pointer: 'since' | 'until', value: string): string {
-  const time = new Date(value);
-  if (!Number.isNaN(time.getTime())) return time.toISOString();
-  throw new Problem('invalid-request', `${pointer} is no date-time`, {
-    errors: [{ pointer, detail: 'must be a date-time such as 2026-01-31T12:00:00Z' }],
-  });
-}
 
 /** All of the filters that are given, joined by AND. */
 function matching(rows: Rows, filters: CorrectionFilters): Expression<SqlBool> {

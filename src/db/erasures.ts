@@ -1,36 +1,16 @@
-/** The units of work that erase texts: a bounded number of rows at a time, each with all that was made of it. */
-import { type Kysely, type Selectable, sql } from 'kysely';
+/** The erasures themselves: how one begins and ends, and what the log of them tells. The texts go in between. */
+import type { Kysely, Selectable } from 'kysely';
 import { failpoint } from '../failpoints.js';
 import type { Actor } from '../roles.js';
 import { appendAudit, type AuditEntry } from './audit.js';
-import { type FlipReport, withoutTexts } from './flip-texts.js';
+import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { ErasuresTable, RunState, Schema } from './schema.js';
-import { forgetPredictions } from './sweep.js';
 
 export type ErasureRow = Selectable<ErasuresTable>;
 
 export interface BeginErasureInput extends Pick<ErasureRow, 'id' | 'kind' | 'subject' | 'reason' | 'started_at'> {
   readonly by: Actor;
 }
-
-export interface EraseSomeInput {
-  readonly erasure_id: string;
-  /** Of each table at most so many rows, so that others get their turn. */
-  readonly limit: number;
-  readonly target: ErasureTarget;
-}
-
-/** A page by its id; a pair by the digest of its normalised texts, and the ids of all texts that read the same. */
-export type ErasureTarget =
-  | { readonly kind: 'page'; readonly page_id: string }
-  | {
-      readonly kind: 'pair';
-      readonly pair_sha256: string;
-      readonly premise_ids: readonly number[];
-      readonly hypothesis_ids: readonly number[];
-    };
-
-const CORRECTION_TABLES = ['nli_corrections', 'nli_correction_history'] as const;
 
 /** The erasure of this subject that was begun and has not ended, else a new one. */
 export async function beginErasure(db: Kysely<Schema>, input: BeginErasureInput): Promise<ErasureRow> {
@@ -60,117 +40,29 @@ const auditOf = ({ id, kind, subject, by, started_at }: BeginErasureInput): Audi
   detail: { erasure_id: id },
 });
 
-/** Erases up to `limit` rows of each table, with the answers and reports that hold them. True: another call finds more. */
-export async function eraseSome(db: Kysely<Schema>, { erasure_id, limit, target }: EraseSomeInput): Promise<boolean> {
-  const victims = await victimsOf(db, target, limit);
-  const corrections = await correctionsOf(db, target, victims, limit);
-  const texts = victims.length > 0 ? await forgetPredictions(db, victims) : 0;
-  failpoint('erasure.judgements.deleted');
-  for (const table of CORRECTION_TABLES)
-    if (corrections.length > 0) await db.deleteFrom(table).where('id', 'in', corrections).execute();
-  failpoint('erasure.corrections.deleted');
-  const answers = await eraseAnswers(db, corrections);
-  const flips = await eraseFlips(db, corrections);
-  await note(db, erasure_id, corrections, { predictions: victims.length, texts, answers, flips });
-  failpoint('erasure.noted');
-  return victims.length === limit || corrections.length > 0;
+/** An erasure as the list tells it: what it was of and what it removed, none of the texts. */
+export interface ErasureItem extends Omit<ErasureRow, 'seq'> {
+  readonly corrections: number;
 }
 
-const victimsOf = (db: Kysely<Schema>, target: ErasureTarget, limit: number) =>
-  db
-    .selectFrom('predictions')
-    .select(['seq', 'id', 'premise_id', 'hypothesis_id'])
-    .where((eb) =>
-      target.kind === 'page'
-        ? eb('page_id', '=', target.page_id)
-        : eb.and([eb('premise_id', 'in', target.premise_ids), eb('hypothesis_id', 'in', target.hypothesis_ids)]),
-    )
-    .orderBy('seq')
-    .limit(limit)
-    .execute();
-
-/** Ids, current or ended; also of corrections of the judgements that go. */
-async function correctionsOf(
-  db: Kysely<Schema>,
-  target: ErasureTarget,
-  victims: readonly { readonly id: string }[],
-  limit: number,
-): Promise<string[]> {
-  const judgements = victims.map(({ id }) => id);
-  const ids: string[] = [];
-  for (const table of CORRECTION_TABLES) {
-    const rows = await db
-      .selectFrom(table as 'nli_corrections')
-      .select('id')
-      .where((eb) =>
-        eb.or([
-          target.kind === 'page' ? eb('page_id', '=', target.page_id) : eb('pair_sha256', '=', target.pair_sha256),
-          eb('prediction_id', 'in', judgements),
-        ]),
+/** Newest first. Throws Problem 'invalid-request' for a cursor of another list. */
+export async function listErasures(db: Kysely<Schema>, page: PageRequest): Promise<Page<ErasureItem>> {
+  const read = ({ before, limit }: Stretch) =>
+    db
+      .selectFrom('erasures')
+      .selectAll()
+      .select((eb) =>
+        eb
+          .selectFrom('erased_corrections')
+          .select((one) => one.fn.countAll<number>().as('n'))
+          .whereRef('erasure_id', '=', 'erasures.id')
+          .as('corrections'),
       )
+      .where('seq', '<', before)
+      .orderBy('seq', 'desc')
       .limit(limit)
       .execute();
-    ids.push(...rows.map(({ id }) => id));
-  }
-  return ids;
-}
-
-/** Answers kept for a repeated request: who repeats it now is answered as for the first time. */
-async function eraseAnswers(db: Kysely<Schema>, corrections: readonly string[]): Promise<number> {
-  if (corrections.length === 0) return 0;
-  const { numDeletedRows } = await db
-    .deleteFrom('idempotency_keys')
-    .where(
-      sql<boolean>`exists (select 1 from json_tree(answer) as part
-        where part.key = 'id' and part.atom in (select value from json_each(${JSON.stringify(corrections)})))`,
-    )
-    .executeTakeFirst();
-  return Number(numDeletedRows);
-}
-
-async function eraseFlips(db: Kysely<Schema>, corrections: readonly string[]): Promise<number> {
-  if (corrections.length === 0) return 0;
-  const rows = await db
-    .selectFrom('shadow_comparisons')
-    .select(['id', 'report'])
-    .where(
-      sql<boolean>`report is not null and exists (select 1 from json_tree(report, '$.flips') as part
-        where part.key = 'correction_id' and part.atom in (select value from json_each(${JSON.stringify(corrections)})))`,
-    )
-    .execute();
-  let erased = 0;
-  for (const { id, report } of rows) {
-    const without = withoutTexts(JSON.parse(report ?? '') as FlipReport, new Set(corrections));
-    await db
-      .updateTable('shadow_comparisons')
-      .set({ report: JSON.stringify(without.report) })
-      .where('id', '=', id)
-      .execute();
-    erased += without.flips;
-  }
-  return erased;
-}
-
-type Counts = Pick<ErasureRow, 'predictions' | 'texts' | 'answers' | 'flips'>;
-
-async function note(db: Kysely<Schema>, id: string, corrections: readonly string[], counts: Counts): Promise<void> {
-  const rows = [...new Set(corrections)].map((correction_id) => ({ erasure_id: id, correction_id }));
-  if (rows.length > 0)
-    await db
-      .insertInto('erased_corrections')
-      .values(rows)
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  await db
-    .updateTable('erasures')
-    .set((eb) => ({
-      predictions: eb('predictions', '+', counts.predictions),
-      texts: eb('texts', '+', counts.texts),
-      answers: eb('answers', '+', counts.answers),
-      flips: eb('flips', '+', counts.flips),
-    }))
-    .where('id', '=', id)
-    .execute();
+  return newestFirst(page, read, ({ seq: _, corrections, ...row }) => ({ ...row, corrections: corrections ?? 0 }));
 }
 
 export interface EndErasureInput {

@@ -33,8 +33,8 @@ type Table<F extends keyof Given = keyof Given> = {
   readonly [K in F]: (rows: Rows, value: Given[K]) => Expression<SqlBool>;
 };
 
-/** In the form that created_at is stored in. */
-function instant(pointer: 'since' | 'until', value: string): string {
+/** In the form that created_at is stored in. Throws Problem 'invalid-request' for a time that is none. */
+export function instant(pointer: 'since' | 'until', value: string): string {
   const time = new Date(value);
   if (!Number.isNaN(time.getTime())) return time.toISOString();
   throw new Problem('invalid-request', `${pointer} is no date-time`, {

@@ -2,6 +2,7 @@
 
 interface Flip {
   readonly correction_id: string;
+  readonly premise?: string;
 }
 
 /** As much of a report as this needs to know. */
@@ -10,13 +11,13 @@ export interface FlipReport {
 }
 
 /** In the place of a text that was erased. */
-export const ERASED = '[erased]';
+const ERASED = '[erased]';
 
-/** The report without the texts of these corrections, and how many flips that were. Its counts stay. */
+/** The report without the texts of these corrections, and how many flips that were; those without already do not count again. Its counts stay. */
 export function withoutTexts<R extends FlipReport>(report: R, gone: ReadonlySet<string>): { report: R; flips: number } {
   let flips = 0;
   const blank = (flip: Flip): Flip => {
-    if (!gone.has(flip.correction_id)) return flip;
+    if (!gone.has(flip.correction_id) || flip.premise === ERASED) return flip;
     flips += 1;
     return { ...flip, premise: ERASED, nli_hypothesis: ERASED } as Flip;
   };

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { Kysely, Selectable } from 'kysely';
 import { Problem } from '../errors.js';
 import { failpoint } from '../failpoints.js';
+import type { Actor } from '../roles.js';
+import { appendAudit } from './audit.js';
 import { newestFirst, type Page, type PageRequest, type Stretch } from './newest-first.js';
 import type { DeliveryState, EventType, Schema, WebhookDeliveriesTable } from './schema.js';
 
@@ -175,11 +177,14 @@ const selectDeliveries = (db: Kysely<Schema>) =>
     .selectAll('delivery')
     .select('type');
 
+export interface ReplayInput {
+  readonly id: string;
+  readonly at: string;
+  readonly by: Actor;
+}
+
 /** Sends it again from now on for 24 hours, under the same webhook-id. Throws Problem 'not-found'. */
-export async function replayDelivery(
-  db: Kysely<Schema>,
-  { id, at }: { readonly id: string; readonly at: string },
-): Promise<Delivery> {
+export async function replayDelivery(db: Kysely<Schema>, { id, at, by }: ReplayInput): Promise<Delivery> {
   await db
     .updateTable('webhook_deliveries')
     .set({ state: 'pending', attempts: 0, next_at: at, give_up_at: later(at, GIVE_UP_MS), ended_at: null })
@@ -189,6 +194,8 @@ export async function replayDelivery(
   const row = await selectDeliveries(db).where('delivery.id', '=', id).executeTakeFirst();
   if (row === undefined) throw new Problem('not-found', 'there is no delivery of this id');
   const { seq: _, ...delivery } = row;
+  const detail = { target: row.target, event_id: row.event_id };
+  await appendAudit(db, { ...by, at, act: 'webhook.replay', subject_type: 'delivery', subject_id: id, detail });
   return delivery;
 }
 

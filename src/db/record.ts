@@ -24,7 +24,7 @@ function* chunks<T>(items: readonly T[], size: number): Generator<readonly T[]> 
 }
 
 /** The best of the scores less the second best. */
-export function marginOf(scores: Readonly<Record<Label, number>>): number {
+function marginOf(scores: Readonly<Record<Label, number>>): number {
   const [best = 0, second = 0] = LABELS.map((label) => scores[label]).sort((a, b) => b - a);
   return best - second;
 }

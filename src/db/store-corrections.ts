@@ -8,7 +8,7 @@ import { contentDigest } from './correction-input.js';
 import { Ledger, type Outcome, type Step } from './correction-ledger.js';
 import { findCurrent, findJudgements, findRows, judgementOf } from './correction-lookup.js';
 import { type Correction, type CorrectionRow, type ItemError, toCorrections } from './correction-rows.js';
-import { rememberAnswer, type IdempotentRequest } from './idempotency.js';
+import { findAnswer, rememberAnswer, type IdempotentRequest } from './idempotency.js';
 import type { Schema } from './schema.js';
 import { MIN_CONFIDENCE } from './usability.js';
 
@@ -80,7 +80,7 @@ function step(ledger: Ledger, { draft: { input }, row }: Resolved, key_id: strin
   const before = ledger.sentBefore(input.external_id, content);
   // A row of an export is compared by its id, as a whole.
   if (before !== null && !('row' in before && before.row.id === input.id)) return before;
-  return isRow(row) ? ledger.put(row) : { error: row };
+  return isRow(row) ? ledger.put(row, input.created_at !== undefined) : { error: row };
 }
 
 async function answer(
@@ -116,10 +116,13 @@ function actsOf({ rows, by = SERVICE, at }: StoreInput, results: readonly StoreR
 
 /**
  * Stores what is new, replaces what the same reviewer said before of the same judgement, and answers in the order of the
- * items. An item's own trouble is its error and keeps nothing else from being stored.
+ * items. An item's own trouble is its error and keeps nothing else from being stored. A request that another process has
+ * answered meanwhile is answered the same. Throws Problem 'unprocessable' for its key with another body.
  */
 export async function storeCorrections(db: Kysely<Schema>, input: StoreInput): Promise<StoreResult[]> {
   const { items, key_id, request, rows, at } = input;
+  const before = request === null ? undefined : await findAnswer(db, request);
+  if (before !== undefined) return before as StoreResult[];
   const resolved = await resolve(db, items.filter(isDraft), key_id);
   const ledger = await openLedger(db, resolved, at);
   const steps = resolved.map((one) => step(ledger, one, key_id));

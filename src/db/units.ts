@@ -3,7 +3,9 @@ import { insertAdapter } from './adapters.js';
 import { insertKey, revokeKey, rotateKey } from './api-keys.js';
 import { moveAlias } from './adapter-alias.js';
 import { beginComparison, endComparison, insertComparison } from './comparisons.js';
-import { beginErasure, endErasure, eraseSome } from './erasures.js';
+import { eraseAnswers, eraseFlips } from './erase-copies.js';
+import { eraseSome } from './erase-rows.js';
+import { beginErasure, endErasure } from './erasures.js';
 import type { Units } from './group.js';
 import { endLiveShadow, noteLiveShadow, setLiveShadow } from './live-shadows.js';
 import { noteAttempt, replayDelivery, spreadEvents } from './outbox.js';
@@ -43,6 +45,8 @@ export const units = {
   replayDelivery,
   beginErasure,
   eraseSome,
+  eraseAnswers,
+  eraseFlips,
   endErasure,
   insertKey,
   rotateKey,

@@ -85,7 +85,7 @@ t.test('after closing, calls are refused and the log is folded into the one file
   const db = await openDatabase({ url: `sqlite:${file}` });
   await db.close();
   await db.close();
-  await t.rejects(db.run('sweep', { before: '', max_bytes: 0, limit: 1 }), { code: 'storage-failed' });
+  await t.rejects(db.run('sweep', { before: '', max_bytes: 0, full_before: '', limit: 1 }), { code: 'storage-failed' });
   await t.rejects(db.kysely.selectFrom('texts').selectAll().execute(), { code: 'storage-failed' });
   t.notOk(existsSync(`${file}-wal`));
 });

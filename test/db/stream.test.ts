@@ -50,7 +50,7 @@ t.test('a stream that is left early is closed', async (t) => {
 
 t.test('a stream that nobody reads is closed after a while, and its reader is told', async (t) => {
   const file = fileIn(t);
-  const db = await openDatabase({ url: `sqlite:${file}`, streamIdleMs: 20 });
+  const db = await openDatabase({ url: `sqlite:${file}`, streamIdleMs: 1000 });
   t.teardown(() => db.close());
   await db.run('recordPredictions', { rows: predictions(0, 250) });
   const rows = db.kysely.selectFrom('predictions').selectAll().stream(10)[Symbol.asyncIterator]();

@@ -137,6 +137,7 @@ export const SCENARIOS: readonly Scenario[] = [
     once: [
       'erasure.begin.written',
       'erasure.part.committed',
+      'erasure.copies.committed',
       'erasure.rewritten',
       'erasure.end.written',
       'erasure.committed',

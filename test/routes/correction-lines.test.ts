@@ -129,8 +129,37 @@ t.test('the later of two rows that meet is the one that counts', async (t) => {
   await post(`${url}/corrections`, { ...CLAIM, correct_label: 'refutes' });
   const earlier = text.replace(/"id":"[^"]+"/, '"id":"other"');
   t.match(report(await send(url, earlier)), { failed: 1, errors: [{ pointer: '/created_at' }] });
-  const later = earlier.replace(/"created_at":"[^"]+"/, '"created_at":"2027-01-01T00:00:00.000Z"');
+  const later = earlier.replace(/"created_at":"[^"]+"/, '"created_at":"2026-01-03T00:30:00.000Z"');
   t.match(report(await send(url, later)), { replaced: 1 });
+});
+
+const NO_TIMES = [
+  '2026-99-99T99:99:99.999Z',
+  '2025-02-30T00:00:00.000Z',
+  '2025-06-30T23:59:60.000Z',
+  '2026-01-03T02:00:00.000Z',
+  '9999-01-01T00:00:00.000Z',
+];
+
+t.test('a time that is none, or is to come, is refused', async (t) => {
+  const { url } = await learn(t);
+  for (const created_at of NO_TIMES)
+    t.match(
+      report(await send(url, line(1, { created_at }))),
+      { failed: 1, errors: [{ pointer: '/created_at' }] },
+      created_at,
+    );
+  t.match(report(await send(url, line(1, { created_at: '2026-01-03T00:59:00.000Z' }))), { stored: 1 });
+});
+
+t.test('what is said now is the latest, also after the clock was set back', async (t) => {
+  const { url, clock } = await learn(t);
+  t.match(report(await send(url, line(1, { created_at: '2026-01-03T00:59:00.000Z' }))), { stored: 1 });
+  const said = JSON.parse(line(1, { correct_label: 'neutral' })) as object;
+  t.match(row(await post(`${url}/corrections`, said)), { state: 'current', correct_label: 'neutral' });
+  clock.now -= 86_400_000;
+  t.match(row(await post(`${url}/corrections`, { ...said, correct_label: 'refutes' })), { state: 'current' });
+  t.equal((await list(url)).items.length, 1);
 });
 
 t.test('an empty import and one of another type', async (t) => {

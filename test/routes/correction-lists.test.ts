@@ -1,6 +1,10 @@
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import type { Correction, CorrectionList } from '../../schemas/corrections.js';
+import { type Corrections, createCorrections } from '../../src/correct.js';
+import type { JudgeAnswer } from '../../src/judge.js';
+import { OPEN, senderOf } from '../../src/roles.js';
+import { openFor } from '../db/fixtures/open.js';
 import { contractFault } from '../support/contract.js';
 import { CLAIM, judged, learn, list, PAIR, results, row } from '../support/learn.js';
 import { get, post } from '../support/serve.js';
@@ -99,6 +103,57 @@ t.test('while a request is under way the same key is refused', async (t) => {
   t.equal((await first).status, 201);
   t.strictSame((await send()).body, (await first).body);
 });
+
+t.test('two services over one directory store what came to both under one key once', async (t) => {
+  const database = await openFor(t);
+  const now = () => Date.UTC(2026, 0, 3);
+  let both: () => void = () => undefined;
+  const met = new Promise<void>((resolve) => (both = resolve));
+  let judging = 0;
+  const judge = {
+    judge: async () => {
+      if ((judging += 1) === 2) both();
+      await met;
+      return JUDGED;
+    },
+  };
+  const services = [1, 2].map((n) =>
+    createCorrections({ database, judge, modelDigest: 'm1', now, newId: () => `c-${n}` }),
+  );
+  const ask = (service: Corrections, body_sha256: string, key = 'k') =>
+    service.correct({
+      items: [{ premise: 'p', nli_hypothesis: 'h', correct_label: 'refutes' }],
+      sender: senderOf(OPEN),
+      idempotency: { key, body_sha256 },
+    });
+  const [first, second] = await Promise.all(services.map((service) => ask(service, 'one')));
+  t.strictSame(first, second);
+  t.equal((await database.kysely.selectFrom('nli_corrections').select('id').execute()).length, 1);
+  judging = 0;
+  const [stored, other] = await Promise.allSettled(services.map((service, n) => ask(service, `body ${n}`, 'k2')));
+  t.ok([stored, other].some((one) => one?.status === 'fulfilled'));
+  t.match(
+    [stored, other].find((one) => one?.status === 'rejected'),
+    { reason: { code: 'unprocessable' } },
+  );
+});
+
+const JUDGED: JudgeAnswer = {
+  model: 'tiny',
+  adapter: null,
+  results: [
+    {
+      pair_id: 'unknown',
+      prediction_id: null,
+      label: 'supports',
+      confidence: 0.9,
+      raw_label: 'entailment',
+      scores: { supports: 0.9, refutes: 0.05, neutral: 0.05 },
+      truncated: false,
+      error: null,
+    },
+  ],
+};
 
 t.test('lists: newest first, narrowed by every filter, walked by cursor', async (t) => {
   const { url } = await learn(t);

@@ -49,6 +49,17 @@ t.test('by pair_id where its judgements have the same texts', async (t) => {
   t.equal(contractFault('correct', several), undefined);
 });
 
+t.test('the pair_id of pairs that were sent without one names none of them, be it a single one', async (t) => {
+  const { url } = await learn(t);
+  const { pair_id: _, ...unnamed } = PAIR;
+  await judged(url, [unnamed]);
+  const answer = await post(`${url}/corrections`, { pair_id: 'unknown', correct_label: 'refutes' });
+  t.match(answer, {
+    status: 409,
+    body: { errors: [{ pointer: '/pair_id', detail: /without one: correct by prediction_id/ }] },
+  });
+});
+
 t.test('in full: linked to the newest judgement of the same texts, whose confidence wins', async (t) => {
   const { url } = await learn(t);
   const [, newest] = await judged(url, [PAIR, PAIR]);

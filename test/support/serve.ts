@@ -39,6 +39,7 @@ export interface Setup {
   readonly adapterBytes?: number;
   readonly webhooks?: Dependencies['webhooks'];
   readonly erase?: Dependencies['erase'];
+  readonly erasures?: Dependencies['erasures'];
   readonly embedUrl?: string;
   /** The most that is taken of its server's answer. */
   readonly embedBytes?: number;
@@ -168,6 +169,7 @@ function dependencies(setup: Setup, { engine, rows, listed, embedding }: Parts):
       ...setup.training,
     },
     erase: setup.erase ?? notHere,
+    erasures: setup.erasures ?? (async () => ({ items: [], next_cursor: null })),
     liveShadow: { get: notHere, set: notHere, ...setup.liveShadow },
     webhooks: setup.webhooks ?? { list: async () => ({ items: [], next_cursor: null }), replay: notHere },
     comparisons: {

@@ -11,6 +11,7 @@ import { erasure } from './0008-erasure.js';
 import { leases } from './0010-leases.js';
 import { liveShadow } from './0011-live-shadow.js';
 import { errors } from './0012-errors.js';
+import { historyIndices } from './0013-history-indices.js';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-predictions': predictions,
@@ -24,4 +25,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0010-leases': leases,
   '0011-live-shadow': liveShadow,
   '0012-errors': errors,
+  '0013-history-indices': historyIndices,
 };

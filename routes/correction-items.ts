@@ -1,7 +1,7 @@
 /** Corrections checked one by one, where the fault of one must not be the fault of all. */
 import type { FastifyRequest, FastifySchemaValidationError } from 'fastify';
 import type { CorrectionLine } from '../schemas/corrections.js';
-import type { CorrectionInput, Item } from '../src/correct.js';
+import type { CorrectionInput, Item } from '../src/corrections/correct.js';
 import type { Problem } from '../src/errors.js';
 import { type Label, toLabel } from '../src/labels.js';
 import { invalidRequest } from './wire/invalid.js';

@@ -5,10 +5,10 @@ import type { FastifyRequest } from 'fastify';
 import { Ref } from '../schemas/common.js';
 import { CorrectionLine, ImportReport } from '../schemas/corrections.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
-import type { Corrections, Item } from '../src/correct.js';
+import type { Corrections, Item } from '../src/corrections/correct.js';
 import { Problem } from '../src/errors.js';
 import { senderOf } from '../src/roles.js';
-import { importLines } from '../src/import-corrections.js';
+import { importLines } from '../src/corrections/import.js';
 import { LONGEST_BODY_MS } from './wire/body-time.js';
 import { readItem, toItem } from './correction-items.js';
 

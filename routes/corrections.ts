@@ -14,7 +14,7 @@ import {
   NewCorrection,
 } from '../schemas/corrections.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
-import type { CorrectRequest, Corrections, Item, ItemError } from '../src/correct.js';
+import type { CorrectRequest, Corrections, Item, ItemError } from '../src/corrections/correct.js';
 import type { Label } from '../src/labels.js';
 import { toLabel } from '../src/labels.js';
 import { Problem } from '../src/errors.js';

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Ref } from '../schemas/common.js';
 import { LiveShadow, SetLiveShadow } from '../schemas/live-shadow.js';
 import { Problem, problems } from '../schemas/problems.js';
-import type { LiveShadow as UseCase } from '../src/live-shadow.js';
+import type { LiveShadow as UseCase } from '../src/live-shadow/live-shadow.js';
 import { actorOf } from '../src/roles.js';
 
 export interface LiveShadowOptions {

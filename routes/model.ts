@@ -3,7 +3,7 @@ import { Ref } from '../schemas/common.js';
 import { Model, ModuleList } from '../schemas/model.js';
 import { Problem, problems } from '../schemas/problems.js';
 import type { LinearModule } from '../src/checkpoint/modules.js';
-import type { AdapterRef } from '../src/judge.js';
+import type { AdapterRef } from '../src/judge/judge.js';
 import type { CheckpointLabel } from '../src/labels.js';
 import { LIMITS } from '../src/limits.js';
 import type { PrecisionReport } from '../src/precision.js';

@@ -9,7 +9,7 @@ import {
   ShadowComparisonQuery,
   ShadowComparisonRequest,
 } from '../schemas/shadow-comparisons.js';
-import type { Comparisons } from '../src/compare.js';
+import type { Comparisons } from '../src/compare/compare.js';
 import { comparisonPage, PAGE_POLICY } from '../src/pages/comparison-page.js';
 import { actorOf } from '../src/roles.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';

@@ -14,7 +14,7 @@ import {
 import type { RunEvent } from '../src/db/training-run-rows.js';
 import { Problem } from '../src/errors.js';
 import { actorOf } from '../src/roles.js';
-import type { Training } from '../src/train.js';
+import type { Training } from '../src/train/train.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';
 import { clientSignal } from './wire/client.js';
 import { EVENT_STREAM, eventStream, type ServerSentEvent } from './wire/event-stream.js';

@@ -7,7 +7,7 @@ import {
   WebhookDeliveryParams,
   WebhookDeliveryQuery,
 } from '../schemas/webhook-deliveries.js';
-import type { Webhooks } from '../src/webhooks.js';
+import type { Webhooks } from '../src/webhooks/webhooks.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';
 import { actorOf } from '../src/roles.js';
 import { readNumbers } from './wire/query.js';

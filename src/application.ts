@@ -9,18 +9,18 @@ import { listAudit } from './db/audit.js';
 import { getPrediction, listPredictions } from './db/predictions.js';
 import { createEmbedding } from './embedding.js';
 import { erase } from './erase.js';
-import { createJudge } from './judge.js';
-import type { JudgeParts } from './judge-parts.js';
-import type { Recorder } from './judge-record.js';
+import { createJudge } from './judge/judge.js';
+import type { JudgeParts } from './judge/parts.js';
+import type { Recorder } from './judge/record.js';
 import { type Adapters, type LearningParts, openAdapters, openLearning } from './learning.js';
-import { type LiveShadow, openLiveShadow } from './live-shadow.js';
+import { type LiveShadow, openLiveShadow } from './live-shadow/live-shadow.js';
 import { DEADLINE_MS } from './limits.js';
 import { createMetrics, type Metrics } from './metrics.js';
 import type { Closers, OpenedParts } from './open-parts.js';
-import { createResultCache, type ResultCache } from './result-cache.js';
+import { createResultCache, type ResultCache } from './judge/result-cache.js';
 import { listErasures } from './db/erasures.js';
-import { openWebhooks, type Webhooks } from './webhooks.js';
-import { readTargets } from './webhook-targets.js';
+import { openWebhooks, type Webhooks } from './webhooks/webhooks.js';
+import { readTargets } from './webhooks/targets.js';
 
 type Parts = LearningParts & OpenedParts;
 

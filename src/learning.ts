@@ -1,19 +1,19 @@
 /** Learning put together: reviews → training runs → adapters → shadow comparisons → promotion. */
 import path from 'node:path';
 import type { Checkpoint } from './checkpoint/checkpoint.js';
-import { type Comparisons, createComparisons } from './compare.js';
+import { type Comparisons, createComparisons } from './compare/compare.js';
 import type { Config } from './config.js';
-import { type OpenCorrections, openCorrections } from './corrections.js';
+import { type OpenCorrections, openCorrections } from './corrections/corrections.js';
 import type { Database } from './db/database.js';
 import { trainedIds } from './db/training-data.js';
 import type { Engine } from './engine/engine.js';
-import type { Judge } from './judge.js';
+import type { Judge } from './judge/judge.js';
 import type { CheckpointLabel } from './labels.js';
 import { prepareTrainingData } from './prepare.js';
 import { type OpenRegistryParts, openRegistry, type Registry } from './registry.js';
 import type { Text } from './text/text.js';
-import { openTrainingRuns, recipeInForce } from './train-open.js';
-import type { Training } from './train.js';
+import { openTrainingRuns, recipeInForce } from './train/open.js';
+import type { Training } from './train/train.js';
 
 export interface Log {
   info(fields: object, message: string): void;

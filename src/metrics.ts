@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatabaseHealth } from './db/database.js';
 import type { EngineStatus } from './engine/engine.js';
-import type { ResultCacheStatus } from './result-cache.js';
+import type { ResultCacheStatus } from './judge/result-cache.js';
 
 export interface MetricsSource {
   engine(): EngineStatus;

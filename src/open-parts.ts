@@ -11,7 +11,7 @@ import type { LearningParts, Log } from './learning.js';
 import { openInPrecision, type PrecisionReport } from './precision.js';
 import { naming, refuseOther } from './start-faults.js';
 import { openText } from './text/text.js';
-import { textFiles } from './train-open.js';
+import { textFiles } from './train/open.js';
 
 /** What is ended when the service stops, the last first. */
 export type Closers = (() => Promise<void>)[];

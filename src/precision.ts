@@ -10,7 +10,7 @@ import type { Checkpoint } from './checkpoint/checkpoint.js';
 import { type Engine, type EngineOptions, openEngine } from './engine/engine.js';
 import { writeDurably } from './files.js';
 import type { Precision } from './graph/linears.js';
-import { softmax } from './judgement.js';
+import { softmax } from './judge/judgement.js';
 import { packageRoot, packageVersion } from './package.js';
 import type { PairTexts, Text } from './text/text.js';
 

@@ -7,7 +7,7 @@ import { erase, type ErasureRequest } from '../src/erase.js';
 import { openDatabase } from '../src/db/database.js';
 import { actorOf, OPEN, senderOf } from '../src/roles.js';
 import { uuidv7 } from 'uuidv7';
-import { createCorrections } from '../src/correct.js';
+import { createCorrections } from '../src/corrections/correct.js';
 import { fileIn, openFor } from './db/fixtures/open.js';
 import { prediction, predictions } from './db/fixtures/prediction.js';
 

@@ -19,17 +19,30 @@ const HOUSE: readonly Imports[] = [
   {
     file: 'src/labels.ts',
     allowed: ['node:fs/promises', './errors.js', './failpoints.js'],
-    refused: ['./judge.js', './engine/engine.js', '../schemas/nli.js', '../client/client.js', 'fastify', 'undici'],
+    refused: [
+      './judge/judge.js',
+      './engine/engine.js',
+      '../schemas/nli.js',
+      '../client/client.js',
+      'fastify',
+      'undici',
+    ],
   },
   {
     file: 'src/tensors/safetensors.ts',
     allowed: ['node:fs', './dtype.js', '../errors.js'],
-    refused: ['../graph/compile.js', '../judge.js', '../checkpoint/lock.js', 'kysely', './../graph/compile.js'],
+    refused: ['../graph/compile.js', '../judge/judge.js', '../checkpoint/lock.js', 'kysely', './../graph/compile.js'],
   },
   {
     file: 'src/graph/compile.ts',
     allowed: ['./onnx.js', '../tensors/dtype.js', '../checkpoint/config.js', '../errors.js'],
-    refused: ['../engine/engine.js', '../runtime/session.js', '../../routes/nli.js', '../judge.js', 'onnxruntime-node'],
+    refused: [
+      '../engine/engine.js',
+      '../runtime/session.js',
+      '../../routes/nli.js',
+      '../judge/judge.js',
+      'onnxruntime-node',
+    ],
   },
   {
     file: 'src/checkpoint/lock.ts',
@@ -54,21 +67,27 @@ const HOUSE: readonly Imports[] = [
   {
     file: 'src/db/migrations/first.ts',
     allowed: ['kysely', '../schema.js'],
-    refused: ['../../judge.js', '../../engine/engine.js', '../../text/text.js', 'fastify'],
+    refused: ['../../judge/judge.js', '../../engine/engine.js', '../../text/text.js', 'fastify'],
   },
   {
     file: 'src/engine/child.ts',
     allowed: ['../runtime/session.js', '../graph/compile.js', './messages.js'],
-    refused: ['../judge.js', '../db/database.js', 'onnxruntime-node', '@huggingface/tokenizers', '../../routes/nli.js'],
+    refused: [
+      '../judge/judge.js',
+      '../db/database.js',
+      'onnxruntime-node',
+      '@huggingface/tokenizers',
+      '../../routes/nli.js',
+    ],
   },
   {
     file: 'src/evaluation/gate.ts',
     allowed: ['./report.js', '../labels.js', 'node:crypto'],
-    refused: ['../db/database.js', '../engine/engine.js', '../compare.js', 'kysely', 'typebox'],
+    refused: ['../db/database.js', '../engine/engine.js', '../compare/compare.js', 'kysely', 'typebox'],
   },
   {
     file: 'src/pages/page.ts',
-    allowed: ['./style.js', '../evaluation/report.js', '../compare.js', '../judge.js'],
+    allowed: ['./style.js', '../evaluation/report.js', '../compare/compare.js', '../judge/judge.js'],
     refused: ['../db/database.js', '../engine/engine.js', '../../routes/nli.js', 'fastify'],
   },
   {
@@ -81,7 +100,7 @@ const HOUSE: readonly Imports[] = [
       './messages.js',
     ],
     refused: [
-      '../train.js',
+      '../train/train.js',
       '../db/database.js',
       '../../adapters/format.js',
       'onnxruntime-node',
@@ -91,15 +110,15 @@ const HOUSE: readonly Imports[] = [
   {
     file: 'src/recipe.ts',
     allowed: ['./errors.js'],
-    refused: ['./train.js', './training/supervisor.js', '../schemas/training-runs.js', 'typebox'],
+    refused: ['./train/train.js', './training/supervisor.js', '../schemas/training-runs.js', 'typebox'],
   },
   {
     file: 'adapters/peft.ts',
     allowed: ['../src/db/database.js', '../src/tensors/safetensors.js', '../src/errors.js', '../src/failpoints.js'],
-    refused: ['../src/engine/engine.js', '../src/judge.js', '../routes/nli.js'],
+    refused: ['../src/engine/engine.js', '../src/judge/judge.js', '../routes/nli.js'],
   },
   {
-    file: 'src/judge.ts',
+    file: 'src/promote.ts',
     allowed: ['./engine/engine.js', './text/text.js', './db/database.js', '../adapters/registry.js'],
     refused: [
       '../routes/nli.js',
@@ -113,13 +132,33 @@ const HOUSE: readonly Imports[] = [
     ],
   },
   {
+    file: 'src/judge/judge.ts',
+    allowed: ['./rows.js', '../engine/engine.js', '../text/text.js', '../db/database.js', '../../adapters/registry.js'],
+    refused: [
+      '../../routes/nli.js',
+      '../../schemas/nli.js',
+      '../app.js',
+      '../cli/program.js',
+      'fastify',
+      '@fastify/helmet',
+      'better-sqlite3',
+      'kysely',
+    ],
+  },
+  {
     file: 'schemas/nli.ts',
     allowed: ['typebox', 'typebox/value', './common.js', '../src/labels.js', '../src/errors.js'],
-    refused: ['../src/judge.js', '../src/config.js', '../routes/nli.js', 'fastify', 'undici'],
+    refused: ['../src/judge/judge.js', '../src/config.js', '../routes/nli.js', 'fastify', 'undici'],
   },
   {
     file: 'routes/nli.ts',
-    allowed: ['fastify', '@fastify/type-provider-typebox', '../schemas/nli.js', '../src/judge.js', './failure.js'],
+    allowed: [
+      'fastify',
+      '@fastify/type-provider-typebox',
+      '../schemas/nli.js',
+      '../src/judge/judge.js',
+      './failure.js',
+    ],
     refused: [
       '../src/app.js',
       '../src/main.js',

@@ -6,7 +6,7 @@ import { openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { ENGINE_DEFAULTS } from '../src/engine/engine.js';
 import { agreementBetween, openInPrecision, type Precision, type PrecisionParts } from '../src/precision.js';
 import { openText } from '../src/text/text.js';
-import { textFiles } from '../src/train-open.js';
+import { textFiles } from '../src/train/open.js';
 import { TINY, altered, logitsOf, readFiles, writeFiles } from './support/checkpoints.js';
 import { generator, tokens } from './support/random.js';
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import type { Engine } from '../../src/engine/engine.js';
-import { softmax } from '../../src/judgement.js';
+import { softmax } from '../../src/judge/judgement.js';
 import { type CheckpointLabel, type Label, labelMap, toLabel } from '../../src/labels.js';
 import { packageRoot } from '../../src/package.js';
 import type { Text } from '../../src/text/text.js';

@@ -1,6 +1,6 @@
 /** A shadow comparison as one page that stands alone: no script, no outside asset, under the strictest policy. */
 import { createHash } from 'node:crypto';
-import type { Comparison, Report } from '../compare.js';
+import type { Comparison, Report } from '../compare/compare.js';
 import {
   accuracySection,
   calibrationSection,

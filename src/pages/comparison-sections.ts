@@ -1,6 +1,6 @@
 /** The sections of a comparison's page that tell numbers. */
-import type { Report } from '../compare.js';
-import type { AdapterRef } from '../judge.js';
+import type { Report } from '../compare/compare.js';
+import type { AdapterRef } from '../judge/judge.js';
 import { LABELS, type Label } from '../labels.js';
 import { confusionTable, differenceBar, reliabilityDiagram, type Which } from './figures.js';
 import { type Filling, type Markup, markup } from './markup.js';

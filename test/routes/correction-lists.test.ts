@@ -1,8 +1,8 @@
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import type { Correction, CorrectionList } from '../../schemas/corrections.js';
-import { type Corrections, createCorrections } from '../../src/correct.js';
-import type { JudgeAnswer } from '../../src/judge.js';
+import { type Corrections, createCorrections } from '../../src/corrections/correct.js';
+import type { JudgeAnswer } from '../../src/judge/judge.js';
 import { OPEN, senderOf } from '../../src/roles.js';
 import { openFor } from '../db/fixtures/open.js';
 import { contractFault } from '../support/contract.js';

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
-import type { JudgeAnswer } from '../../src/judge.js';
-import type { Judgement } from '../../src/judgement.js';
-import { softmax } from '../../src/judgement.js';
+import type { JudgeAnswer } from '../../src/judge/judge.js';
+import type { Judgement } from '../../src/judge/judgement.js';
+import { softmax } from '../../src/judge/judgement.js';
 import { packageRoot } from '../../src/package.js';
 import { processChildren } from './processes.js';
 import { get, post, startService } from './service.js';

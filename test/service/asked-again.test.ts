@@ -1,6 +1,6 @@
 /** The whole real service is asked what it was asked before. */
 import t from 'tap';
-import type { JudgeAnswer } from '../../src/judge.js';
+import type { JudgeAnswer } from '../../src/judge/judge.js';
 import { post, startService } from './service.js';
 
 const PAIR = { premise: 'A man plays a guitar.', nli_hypothesis: 'A man makes music.', page_id: 'p7' };

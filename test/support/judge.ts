@@ -1,10 +1,10 @@
 /** The judge over the stand-ins, with what it recorded. */
 import type { NewPrediction } from '../../src/db/record.js';
-import { createJudge } from '../../src/judge.js';
-import type { JudgeParts } from '../../src/judge-parts.js';
-import type { JudgePair } from '../../src/judgement.js';
+import { createJudge } from '../../src/judge/judge.js';
+import type { JudgeParts } from '../../src/judge/parts.js';
+import type { JudgePair } from '../../src/judge/judgement.js';
 import { labelMap } from '../../src/labels.js';
-import { createResultCache } from '../../src/result-cache.js';
+import { createResultCache } from '../../src/judge/result-cache.js';
 import { engineStandIn, textStandIn } from './stand-ins.js';
 
 export const ADAPTER = { id: 'a-1', version: 'v1', digest: 'd1' };

@@ -1,7 +1,7 @@
 /** The app with corrections over a real database file and the stand-in judge, which records into it. */
 import type { Test } from 'tap';
 import type { Correction, CorrectionList, CorrectionResults } from '../../schemas/corrections.js';
-import { openCorrections } from '../../src/corrections.js';
+import { openCorrections } from '../../src/corrections/corrections.js';
 import type { Database } from '../../src/db/database.js';
 import { fileIn, openFor } from '../db/fixtures/open.js';
 import { type Answered, get, post, type Served, serve, type Setup } from './serve.js';

@@ -1,7 +1,7 @@
 /** Small deterministic stand-ins at the process boundaries: what src/text and src/engine promise, without children. */
 import type { Engine, EngineStatus } from '../../src/engine/engine.js';
 import type { Work } from '../../src/engine/engine.js';
-import type { Classifier, ClassifyWith } from '../../src/judge-parts.js';
+import type { Classifier, ClassifyWith } from '../../src/judge/parts.js';
 import type { Encoded, PairTexts, Text } from '../../src/text/text.js';
 
 const CLS = 1;

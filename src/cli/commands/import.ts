@@ -1,7 +1,7 @@
 /** `errata import lyra` */
 import type { Command } from 'commander';
-import { importLyraInto } from '../../import-lyra.js';
-import type { LyraCounts } from '../../lyra.js';
+import { importLyraInto } from '../../corrections/import-lyra.js';
+import type { LyraCounts } from '../../corrections/lyra.js';
 import { readConfig } from '../environment.js';
 
 interface ImportOptions {

@@ -96,7 +96,7 @@ export class Slot {
     for (const [name, adapters] of this.#given.mixes)
       this.tell(this.#mixIn(child, name, adapters).catch(() => undefined));
     this.#opened(child, this.#told).then(
-      (rate) => this.#ready(rate),
+      (rate) => this.#ready(child, rate),
       (error: Error) => child.kill(error.message),
     );
     void child.ended.then(() => this.#ended(child.reason));
@@ -110,7 +110,9 @@ export class Slot {
     return rate;
   }
 
-  #ready(rate: number): void {
+  /** One that died meanwhile, while it prepared what it may fail at, is no child to give a batch to. */
+  #ready(child: InferenceChild, rate: number): void {
+    if (child !== this.child || !child.connected) return;
     this.rate = new Rate(rate);
     this.state = 'idle';
     this.failures = 0;

@@ -149,3 +149,28 @@ t.test('a candidate without finite answers fails alone', async (t) => {
   same(t, await engine.classify([ROWS[3]!], { riders }), [EXPECTED[3]!], 'the row');
   t.strictSame(told, ['failed']);
 });
+
+t.test(
+  'a child that dies while it makes itself ready to mix is given no batch, and the next answers all',
+  async (t) => {
+    const engine = await open(t);
+    await engine.mix(MIX);
+    const pid = (): number | undefined => engine.status().children[0]?.pid;
+    const begun = performance.now();
+    process.kill(pid()!, 'SIGKILL');
+    await engine.classify([ROWS[0]!]);
+    const startMs = performance.now() - begun;
+    for (let round = 0; round < 12; round += 1) {
+      const first = pid();
+      process.kill(first!, 'SIGKILL');
+      await eventually(() => pid() !== undefined && pid() !== first);
+      const [second, asked] = [pid()!, performance.now()];
+      const deadline = asked + 20_000;
+      const answers = ROWS.map((row) => engine.classify([row], { deadline }));
+      const dies = startMs * (0.6 + 0.06 * round);
+      await new Promise((resolve) => setTimeout(resolve, dies));
+      if (pid() === second) process.kill(second, 'SIGKILL');
+      same(t, (await Promise.all(answers)).flat(), EXPECTED, `killed ${Math.round(dies)} ms after its start`);
+    }
+  },
+);

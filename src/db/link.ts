@@ -88,7 +88,7 @@ export class Link {
   }
 
   #start(): Promise<Worker> {
-    const worker = new Worker(this.#options.script);
+    const worker = new Worker(this.#options.script, { execArgv: [] });
     worker.on('message', (replies: Replies) => this.#settle(replies));
     worker.on('error', (error) => this.#options.log.error({ err: error }, 'a database worker failed'));
     worker.on('exit', () => this.#ended());

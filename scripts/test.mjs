@@ -19,6 +19,7 @@ const all = () =>
 const files = process.argv.length > 2 ? process.argv.slice(2) : all();
 const env = { ...process.env, TAP_TIMEOUT: String(TIMEOUT_S) };
 t.jobs = JOBS;
+t.setTimeout(0); // each file has its own
 // For people; into a pipe or a file goes TAP.
 if (process.stdout.isTTY) await report('base', t, { get: () => undefined, values: {} });
 for (const file of files)

@@ -43,10 +43,12 @@ const selectRows = (db: Kysely<Schema>) =>
 
 /** To be asked for while nothing is run here: what to run from now on. What another has left is seen to first. */
 export async function claimTrainingRun(db: Kysely<Schema>, input: ClaimInput): Promise<Claim> {
+  let others: string | null = null;
   for (const run of await selectRows(db).where('state', '=', 'running').execute()) {
     const ours = run.base_digest === input.base_digest;
     const until = liveUntil(run, input);
     if (until !== null && ours) return { kind: 'leased', until };
+    if (until !== null) others = until;
     if (until !== null) continue;
     if (!ours) await failOther(db, run, input.at);
     const retry = ours ? await died(db, run, { ...input, reason: LEFT }) : null;
@@ -54,7 +56,9 @@ export async function claimTrainingRun(db: Kysely<Schema>, input: ClaimInput): P
   }
   const queued = selectRows(db).where('state', '=', 'queued').where('base_digest', '=', input.base_digest);
   const next = await queued.limit(1).executeTakeFirst();
-  return next === undefined ? { kind: 'none' } : { kind: 'claimed', fence: await enter(db, next, input) };
+  if (next !== undefined) return { kind: 'claimed', fence: await enter(db, next, input) };
+  // A run of another base model that turns out to have been left is still to be failed.
+  return others === null ? { kind: 'none' } : { kind: 'leased', until: others };
 }
 
 const LEFT = 'the service ended during the run, or hung';

@@ -63,7 +63,7 @@ t.test('of many who claim at once, one gets it', async (t) => {
 
 t.test('a run of another base model is failed only when nobody runs it any more', async (t) => {
   const { db } = await claimed(t);
-  t.strictSame(await claim(db, 'two', 5, 15, 'b2'), { kind: 'none' });
+  t.strictSame(await claim(db, 'two', 5, 15, 'b2'), { kind: 'leased', until: at(11) });
   const state = () => db.kysely.selectFrom('training_runs').select(['state', 'error']).execute();
   t.match(await state(), [{ state: 'running' }]);
   t.strictSame(await claim(db, 'two', 30, 40, 'b2'), { kind: 'none' });

@@ -38,7 +38,10 @@ async function capacity(url: string): Promise<number> {
   const until = performance.now() + CAPACITY_MS;
   let answers = 0;
   const client = async (): Promise<void> => {
-    while (performance.now() < until) answers += (await ask(url)).status === 200 ? 1 : 0;
+    while (performance.now() < until) {
+      const { status } = await ask(url);
+      if (status === 200) answers += 1;
+    }
   };
   await Promise.all(Array.from({ length: CAPACITY_CLIENTS }, client));
   return (1000 * answers) / CAPACITY_MS;

@@ -6,13 +6,12 @@ import {
   AdapterHistory,
   AdapterList,
   AdapterParams,
-  AdapterQuery,
   IfMatch,
   PromoteRequest,
   RegisteredAdapter,
   RollbackRequest,
 } from '../schemas/adapters.js';
-import { Ref } from '../schemas/common.js';
+import { PageQuery, Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
 import type { Page } from '../src/db/newest-first.js';
 import { entityTag } from '../src/etag.js';
@@ -45,10 +44,10 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
         operationId: 'listAdapters',
         summary: 'Every registered adapter, newest first',
         tags,
-        querystring: AdapterQuery,
+        querystring: PageQuery,
         response: { 200: Ref(AdapterList, 'A page of adapters.'), ...problems(Problem, 400, 500) },
       },
-      preValidation: readNumbers(AdapterQuery),
+      preValidation: readNumbers(PageQuery),
     },
     async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<AdapterList> =>
       toPage(await registry.list({ limit, cursor }), toAdapter),
@@ -78,10 +77,10 @@ const readAdapters: FastifyPluginAsyncTypebox<AdaptersOptions> = async (app, { r
         operationId: 'listAdapterHistory',
         summary: 'What was live when, newest first',
         tags,
-        querystring: AdapterQuery,
+        querystring: PageQuery,
         response: { 200: Ref(AdapterHistory, 'A page of moves.'), ...problems(Problem, 400, 500) },
       },
-      preValidation: readNumbers(AdapterQuery),
+      preValidation: readNumbers(PageQuery),
     },
     async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<AdapterHistory> =>
       toPage(await registry.history({ limit, cursor }), (item: HistoryItem) => ({ ...item })),

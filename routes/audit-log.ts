@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { AuditLog, AuditQuery } from '../schemas/audit-log.js';
-import { Ref } from '../schemas/common.js';
+import { AuditLog } from '../schemas/audit-log.js';
+import { PageQuery, Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
 import type { AuditItem } from '../src/db/audit.js';
 import type { Page, PageRequest } from '../src/db/newest-first.js';
@@ -21,10 +21,10 @@ export const auditLog: FastifyPluginAsyncTypebox<AuditLogOptions> = async (app, 
         operationId: 'listAuditLog',
         summary: 'Every write act, newest first: who did what to what',
         tags: ['audit'],
-        querystring: AuditQuery,
+        querystring: PageQuery,
         response: { 200: Ref(AuditLog, 'A page of acts.'), ...problems(Problem, 400, 500, 503) },
       },
-      preValidation: readNumbers(AuditQuery),
+      preValidation: readNumbers(PageQuery),
     },
     async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<AuditLog> => options.auditLog({ limit, cursor }),
   );

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Ref } from '../schemas/common.js';
-import { Erasure, ErasureList, ErasureQuery, ErasureRequest } from '../schemas/erasures.js';
+import { PageQuery, Ref } from '../schemas/common.js';
+import { Erasure, ErasureList, ErasureRequest } from '../schemas/erasures.js';
 import { Problem, problems } from '../schemas/problems.js';
 import { DEFAULT_ITEMS } from '../src/limits.js';
 import { actorOf } from '../src/roles.js';
@@ -44,10 +44,10 @@ export const erasures: FastifyPluginAsyncTypebox<ErasuresOptions> = async (app, 
         operationId: 'listErasures',
         summary: 'What was erased by whom and why, newest first; none of the texts',
         tags: ['erasures'],
-        querystring: ErasureQuery,
+        querystring: PageQuery,
         response: { 200: Ref(ErasureList, 'A page of erasures.'), ...problems(Problem, 400, 500, 503) },
       },
-      preValidation: readNumbers(ErasureQuery),
+      preValidation: readNumbers(PageQuery),
     },
     async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<ErasureList> => {
       const { items, next_cursor } = await list({ limit, cursor });

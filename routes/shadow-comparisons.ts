@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { Ref } from '../schemas/common.js';
+import { PageQuery, Ref } from '../schemas/common.js';
 import { Problem, problems } from '../schemas/problems.js';
 import {
   ShadowComparison,
   ShadowComparisonItem,
   ShadowComparisonList,
   ShadowComparisonParams,
-  ShadowComparisonQuery,
   ShadowComparisonRequest,
 } from '../schemas/shadow-comparisons.js';
 import type { Comparisons } from '../src/compare/compare.js';
@@ -51,10 +50,10 @@ export const shadowComparisons: FastifyPluginAsyncTypebox<ShadowComparisonsOptio
         operationId: 'listShadowComparisons',
         summary: 'Shadow comparisons, newest first',
         tags: ['adapters'],
-        querystring: ShadowComparisonQuery,
+        querystring: PageQuery,
         response: { 200: Ref(ShadowComparisonList, 'A page of comparisons.'), ...problems(Problem, 400, 500) },
       },
-      preValidation: readNumbers(ShadowComparisonQuery),
+      preValidation: readNumbers(PageQuery),
     },
     async ({ query }) => comparisons.list({ limit: query.limit ?? DEFAULT_ITEMS, cursor: query.cursor }),
   );

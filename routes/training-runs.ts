@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
-import { Ref } from '../schemas/common.js';
+import { PageQuery, Ref } from '../schemas/common.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import {
   EventHeaders,
@@ -9,7 +9,6 @@ import {
   TrainingRunDetail,
   TrainingRunList,
   TrainingRunParams,
-  TrainingRunQuery,
 } from '../schemas/training-runs.js';
 import type { RunEvent } from '../src/db/training-run-rows.js';
 import { Problem } from '../src/errors.js';
@@ -66,10 +65,10 @@ export const trainingRuns: FastifyPluginAsyncTypebox<TrainingRunsOptions> = asyn
         operationId: 'listTrainingRuns',
         summary: 'Training runs, newest first',
         tags,
-        querystring: TrainingRunQuery,
+        querystring: PageQuery,
         response: { 200: Ref(TrainingRunList, 'A page of runs.'), ...problems(ProblemSchema, 400, 500) },
       },
-      preValidation: readNumbers(TrainingRunQuery),
+      preValidation: readNumbers(PageQuery),
     },
     async ({ query: { limit = DEFAULT_ITEMS, cursor } }): Promise<TrainingRunList> => training.list({ limit, cursor }),
   );

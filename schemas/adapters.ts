@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Adapter, closed, Id, Limit, Nullable, Ref, Text } from './common.js';
+import { Adapter, closed, Id, NextCursor, Nullable, Ref, Text } from './common.js';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const word = <Word extends string>(values: readonly Word[], description: string) =>
@@ -30,7 +30,7 @@ export type RegisteredAdapter = Static<typeof RegisteredAdapter>;
 export const AdapterList = Type.Object(
   {
     items: Type.Array(Ref(RegisteredAdapter), { description: 'Of every base model, newest first.' }),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'AdapterList' },
 );
@@ -69,7 +69,7 @@ export const AdapterHistory = Type.Object(
       ),
       { description: 'Newest first. Before the oldest the base model answered.' },
     ),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'AdapterHistory' },
 );
@@ -117,16 +117,6 @@ export const AdapterFileParams = Type.Object(
   {
     ...AdapterParams.properties,
     name: word(['adapter_config.json', 'adapter_model.safetensors'], 'Which of the two files of a PEFT directory.'),
-  },
-  closed,
-);
-
-export const AdapterQuery = Type.Object(
-  {
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
   },
   closed,
 );

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { closed, Limit, Nullable, Ref } from './common.js';
+import { closed, NextCursor, Nullable, Ref } from './common.js';
 
 export const AuditEntry = Type.Object(
   {
@@ -28,18 +28,8 @@ export const AuditEntry = Type.Object(
 export const AuditLog = Type.Object(
   {
     items: Type.Array(Ref(AuditEntry), { description: 'Newest first.' }),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'AuditLog' },
 );
 export type AuditLog = Static<typeof AuditLog>;
-
-export const AuditQuery = Type.Object(
-  {
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
-  },
-  closed,
-);

@@ -55,10 +55,17 @@ export const Adapter = Type.Object(
   { ...closed, description: 'The adapter that answers; null is the base model alone.' },
 );
 
-/** Of a list's query: how many items a page has. */
-export const Limit = Type.Optional(
-  Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: DEFAULT_ITEMS }),
-);
+/** Of a list's query: how many items a page has, and where it begins. */
+export const page = {
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.items_per_list, default: DEFAULT_ITEMS })),
+  cursor: Type.Optional(
+    Type.String({ pattern: '^[A-Za-z0-9_-]{1,512}$', description: 'next_cursor of the page before.' }),
+  ),
+} as const;
+
+export const PageQuery = Type.Object(page, closed);
+
+export const NextCursor = Nullable(Type.String({ description: 'null on the last page.' }));
 
 /** Ids in paths: nothing that could be read as a path or an escape. */
 export const Id = Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'An id, as this service gave it.' });

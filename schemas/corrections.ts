@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Text } from './common.js';
+import { closed, Id, LabelSchema, LabelWord, NextCursor, Nullable, page, Ref, Text } from './common.js';
 
 /** Corrections taken in one request. */
 const CORRECTIONS_PER_REQUEST = 500;
@@ -172,7 +172,7 @@ export const CorrectionResults = Type.Object(
 export type CorrectionResults = Static<typeof CorrectionResults>;
 
 export const CorrectionList = Type.Object(
-  { items: Type.Array(Ref(Correction)), next_cursor: Nullable(Type.String({ description: 'null on the last page.' })) },
+  { items: Type.Array(Ref(Correction)), next_cursor: NextCursor },
   { ...closed, $id: 'CorrectionList' },
 );
 export type CorrectionList = Static<typeof CorrectionList>;
@@ -203,10 +203,7 @@ export const CorrectionQuery = Type.Object(
     max_confidence: Type.Optional(Type.Number({ ...share, description: 'Original confidence, at most.' })),
     since: Type.Optional(Type.String({ format: 'date-time', description: 'Stored then or later.' })),
     until: Type.Optional(Type.String({ format: 'date-time', description: 'Stored before then.' })),
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
+    ...page,
   },
   closed,
 );

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { Adapter, closed, Id, Limit, Nullable, Ref, Text } from './common.js';
+import { Adapter, closed, Id, NextCursor, Nullable, Ref, Text } from './common.js';
 
 const subject = (description: string) => Type.Optional(Text({ minLength: 1, description }));
 const count = (description: string) => Type.Integer({ minimum: 0, description });
@@ -78,18 +78,8 @@ export type ErasureItem = Static<typeof ErasureItem>;
 export const ErasureList = Type.Object(
   {
     items: Type.Array(Ref(ErasureItem), { description: 'Newest first.' }),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'ErasureList' },
 );
 export type ErasureList = Static<typeof ErasureList>;
-
-export const ErasureQuery = Type.Object(
-  {
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
-  },
-  closed,
-);

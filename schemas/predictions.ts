@@ -1,5 +1,17 @@
 import Type, { type Static } from 'typebox';
-import { Adapter, closed, Id, LabelSchema, LabelWord, Limit, Nullable, Ref, Scores, Text } from './common.js';
+import {
+  Adapter,
+  closed,
+  Id,
+  LabelSchema,
+  LabelWord,
+  NextCursor,
+  Nullable,
+  page,
+  Ref,
+  Scores,
+  Text,
+} from './common.js';
 
 const ShadowAnswer = Type.Object(
   { adapter: Adapter, label: Ref(LabelSchema), confidence: Type.Number(), scores: Scores },
@@ -30,7 +42,7 @@ export const Prediction = Type.Object(
 export type Prediction = Static<typeof Prediction>;
 
 export const PredictionList = Type.Object(
-  { items: Type.Array(Ref(Prediction)), next_cursor: Nullable(Type.String({ description: 'null on the last page.' })) },
+  { items: Type.Array(Ref(Prediction)), next_cursor: NextCursor },
   { ...closed, $id: 'PredictionList' },
 );
 export type PredictionList = Static<typeof PredictionList>;
@@ -57,10 +69,7 @@ export const PredictionQuery = Type.Object(
           '`wanted`: those a correction teaches most: where a live shadow disagrees, then low margin; `random`: a uniform draw.',
       }),
     ),
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
+    ...page,
   },
   closed,
 );

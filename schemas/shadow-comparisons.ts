@@ -1,5 +1,5 @@
 import Type, { type Static, type TObject } from 'typebox';
-import { Adapter, closed, Id, LabelSchema, Limit, Nullable, Ref } from './common.js';
+import { Adapter, closed, Id, LabelSchema, NextCursor, Nullable, Ref } from './common.js';
 
 const word = <W extends string>(words: readonly W[], description: string) =>
   Type.Unsafe<W>({ type: 'string', enum: [...words], description });
@@ -197,7 +197,7 @@ export const ShadowComparison = Type.Object(
 export const ShadowComparisonList = Type.Object(
   {
     items: Type.Array(Ref(ShadowComparisonItem)),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'ShadowComparisonList' },
 );
@@ -212,15 +212,5 @@ export const ShadowComparisonRequest = Type.Object(
   { ...closed, $id: 'ShadowComparisonRequest' },
 );
 export type ShadowComparisonRequest = Static<typeof ShadowComparisonRequest>;
-
-export const ShadowComparisonQuery = Type.Object(
-  {
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
-  },
-  closed,
-);
 
 export const ShadowComparisonParams = Type.Object({ id: Id }, closed);

@@ -1,6 +1,6 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { type Recipe, RECIPE, RECIPE_KEYS, type RecipeKey } from '../src/recipe.js';
-import { closed, Id, Limit, Nullable, Ref } from './common.js';
+import { closed, Id, NextCursor, Nullable, Ref } from './common.js';
 
 const time = (description: string) => Type.String({ format: 'date-time', description });
 const word = <Word extends string>(words: readonly Word[], description: string) =>
@@ -155,21 +155,11 @@ export type TrainingRunDetail = Static<typeof TrainingRunDetail>;
 export const TrainingRunList = Type.Object(
   {
     items: Type.Array(Ref(TrainingRun), { description: 'Newest first.' }),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'TrainingRunList' },
 );
 export type TrainingRunList = Static<typeof TrainingRunList>;
-
-export const TrainingRunQuery = Type.Object(
-  {
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
-  },
-  closed,
-);
 
 export const TrainingRunParams = Type.Object({ id: Id }, closed);
 

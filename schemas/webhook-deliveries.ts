@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { closed, Id, Limit, Nullable } from './common.js';
+import { closed, Id, NextCursor, Nullable, page } from './common.js';
 
 const STATES = ['pending', 'delivered', 'failed'] as const;
 const TYPES = [
@@ -37,7 +37,7 @@ export type WebhookDelivery = Static<typeof WebhookDelivery>;
 export const WebhookDeliveryList = Type.Object(
   {
     items: Type.Array(Type.Unsafe<WebhookDelivery>({ $ref: 'WebhookDelivery#' })),
-    next_cursor: Nullable(Type.String({ description: 'null on the last page.' })),
+    next_cursor: NextCursor,
   },
   { ...closed, $id: 'WebhookDeliveryList' },
 );
@@ -45,10 +45,7 @@ export type WebhookDeliveryList = Static<typeof WebhookDeliveryList>;
 
 export const WebhookDeliveryQuery = Type.Object(
   {
-    limit: Limit,
-    cursor: Type.Optional(
-      Type.String({ pattern: '^[A-Za-z0-9_.~=:-]{1,512}$', description: 'next_cursor of the page before.' }),
-    ),
+    ...page,
     state: Type.Optional(word(STATES, 'Only these.')),
     target: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'Only to this one.' })),
   },

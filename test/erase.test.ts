@@ -218,6 +218,16 @@ t.test('a comparison that ends after the erasure keeps nothing of it', async (t)
   t.match(JSON.parse(report ?? ''), { flips: { fixed: [{ premise: '[erased]' }] } });
 });
 
+/** An erasure of the page p7 that stops before anything is removed. */
+const BEGUN = {
+  id: 'e-1',
+  kind: 'page',
+  subject: 'p7',
+  reason: REASON,
+  by: actorOf(OPEN),
+  started_at: AT,
+} as const;
+
 t.test(
   'a correction that names another page goes with the judgement it is of, however few rows go at once',
   async (t) => {
@@ -225,15 +235,7 @@ t.test(
     const { id: prediction_id } = prediction(1000);
     await correctElsewhere(database, prediction_id);
     const target = { kind: 'page', page_id: 'p7' } as const;
-    const begun = {
-      id: 'e-1',
-      kind: 'page',
-      subject: 'p7',
-      reason: REASON,
-      by: actorOf(OPEN),
-      started_at: AT,
-    } as const;
-    await database.run('beginErasure', begun);
+    await database.run('beginErasure', BEGUN);
     while (await database.run('eraseSome', { erasure_id: 'e-1', limit: 1, target }));
     const parts = { database, newId: uuidv7, now: () => Date.parse(AT) };
     const { removed } = await erase(parts, { page_id: 'p7', reason: REASON, by: actorOf(OPEN) });
@@ -255,14 +257,7 @@ async function correctElsewhere(database: Database, prediction_id: string): Prom
 
 t.test('an erasure that is made to go over answers and reports again counts them once', async (t) => {
   const { database, ask } = await filled(t);
-  await database.run('beginErasure', {
-    id: 'e-1',
-    kind: 'page',
-    subject: 'p7',
-    reason: REASON,
-    by: actorOf(OPEN),
-    started_at: AT,
-  });
+  await database.run('beginErasure', BEGUN);
   await database.run('eraseSome', { erasure_id: 'e-1', limit: 9, target: { kind: 'page', page_id: 'p7' } });
   t.equal(await database.run('eraseFlips', { erasure_id: 'e-1', after: 0, limit: 1 }), 1);
   t.equal(await database.run('eraseFlips', { erasure_id: 'e-1', after: 1, limit: 1 }), null);
@@ -282,16 +277,7 @@ t.test('a premise that another page has too stays with it', async (t) => {
 
 t.test('an erasure that was cut short goes on, and its answer has all that was removed', async (t) => {
   const { file, database } = await filled(t);
-  const begun = {
-    id: 'e-1',
-    kind: 'page',
-    subject: 'p7',
-    reason: REASON,
-    by: actorOf(OPEN),
-    actor: null,
-    started_at: AT,
-  } as const;
-  await database.run('beginErasure', begun);
+  await database.run('beginErasure', BEGUN);
   await database.run('eraseSome', { erasure_id: 'e-1', limit: 1, target: { kind: 'page', page_id: 'p7' } });
   await database.close();
   const reopened = await openDatabase({ url: `sqlite:${file}` });

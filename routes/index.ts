@@ -41,7 +41,7 @@ export type RouteOptions = NliOptions &
 
 export async function routes(app: FastifyInstance, options: RouteOptions): Promise<void> {
   await app.register(docs);
-  const methods = noteMethods(app);
+  const paths = noteMethods(app);
   await app.register(nli, options);
   await app.register(predictions, options);
   await app.register(corrections, options);
@@ -60,5 +60,5 @@ export async function routes(app: FastifyInstance, options: RouteOptions): Promi
   await app.register(health, options);
   await app.register(metrics, options);
   await app.register(problemTypes);
-  refuseOtherMethods(app, methods);
+  refuseOtherMethods(app, paths);
 }

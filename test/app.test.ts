@@ -60,6 +60,8 @@ t.test('a known path under another method is answered 405 with Allow', async (t)
     });
   }
   t.equal((await fetch(`${url}/health`, { method: 'HEAD' })).status, 200);
+  const members = { ok: false, error: 'this path takes POST', results: [] };
+  t.match(await (await fetch(`${url}/nli`)).json(), members, 'what clients of /nli look for is there');
 });
 
 t.test('a body over the limit is answered 413, whether its length is told or not', async (t) => {

@@ -14,12 +14,7 @@ import { type OpenRegistryParts, openRegistry, type Registry } from './registry.
 import type { Text } from './text/text.js';
 import { openTrainingRuns, recipeInForce } from './train/open.js';
 import type { Training } from './train/train.js';
-
-export interface Log {
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { Log } from './log.js';
 
 export interface LearningParts {
   readonly config: Config;

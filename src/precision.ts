@@ -13,6 +13,7 @@ import type { Precision } from './graph/linears.js';
 import { softmax } from './judge/judgement.js';
 import { packageRoot, packageVersion } from './package.js';
 import type { PairTexts, Text } from './text/text.js';
+import type { Log } from './log.js';
 
 export type { Precision } from './graph/linears.js';
 
@@ -39,7 +40,7 @@ export interface PrecisionParts {
   readonly minAgreement: number;
   /** Where what was measured is kept for later starts. */
   readonly directory: string;
-  readonly log: { error(fields: object, message: string): void };
+  readonly log: Pick<Log, 'error'>;
   /** By default those of models/agreement. */
   readonly pairs?: readonly PairTexts[];
 }

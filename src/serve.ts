@@ -6,7 +6,7 @@ import { openApplication } from './application.js';
 import type { Config } from './config.js';
 import type { Engine } from './engine/engine.js';
 import { labelMap } from './labels.js';
-import type { Log } from './learning.js';
+import type { Log } from './log.js';
 import { type Closers, openModel, openParts } from './open-parts.js';
 import type { PrecisionReport } from './precision.js';
 import { listenFault, naming } from './start-faults.js';

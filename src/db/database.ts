@@ -5,7 +5,7 @@ import type { Kysely } from 'kysely';
 import { sqliteFile } from '../database-url.js';
 import { Problem } from '../errors.js';
 import type { Unit, Units } from './group.js';
-import { Link, type Log } from './link.js';
+import { Link, type LinkLog } from './link.js';
 import type { OpenRequest, Replies, Role } from './messages.js';
 import { remoteKysely } from './remote.js';
 import type { Schema } from './schema.js';
@@ -49,7 +49,7 @@ export interface Database<U extends Units = typeof units> {
 export interface DatabaseOptions {
   /** `sqlite:FILE`; the file and its directory are made when missing. */
   readonly url: string;
-  readonly log?: Log;
+  readonly log?: LinkLog;
   /** How long another process's lock on the file is waited for; 5000 ms by default. */
   readonly busyTimeoutMs?: number;
   /** A stream that is not read for so long is closed; a minute by default. */
@@ -58,17 +58,17 @@ export interface DatabaseOptions {
   readonly worker?: URL;
 }
 
-const SILENT: Log = { info: () => undefined, error: () => undefined };
+const SILENT: LinkLog = { info: () => undefined, error: () => undefined };
 const WORKER = new URL('./worker.js', import.meta.url);
 
 /** Commits and their units, as the writer tells them. */
 class Tally {
-  readonly #log: Log;
+  readonly #log: LinkLog;
   groups = 0;
   units = 0;
   stopped: string | null = null;
 
-  constructor(log: Log) {
+  constructor(log: LinkLog) {
     this.#log = log;
   }
 

@@ -2,20 +2,17 @@
 import { Worker } from 'node:worker_threads';
 import { Problem } from '../errors.js';
 import { failpoint } from '../failpoints.js';
+import type { Log } from '../log.js';
 import { unpackFailure } from './failures.js';
 import type { OpenRequest, Replies, Request } from './messages.js';
 
-/** What pino's loggers take. */
-export interface Log {
-  info(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+export type LinkLog = Pick<Log, 'info' | 'error'>;
 
 export interface LinkOptions {
   /** The worker's compiled file. */
   readonly script: URL;
   readonly open: OpenRequest;
-  readonly log: Log;
+  readonly log: LinkLog;
   /** The worker loads its code at once but opens the file only after this. */
   readonly after?: Promise<void>;
   /** Sees each message before the calls it answers are settled. */

@@ -1,4 +1,5 @@
 /** Keeps the recorded judgements within an age and a size, a little at a time. */
+import type { Log } from '../log.js';
 import type { Database } from './database.js';
 import { sizeOf } from './sweep.js';
 
@@ -11,11 +12,7 @@ export interface Retention {
   readonly everyMs: number;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
-  readonly log?: {
-    info(fields: object, message: string): void;
-    warn(fields: object, message: string): void;
-    error(fields: object, message: string): void;
-  };
+  readonly log?: Log;
 }
 
 /** What a round came to. */

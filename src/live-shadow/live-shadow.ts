@@ -13,6 +13,7 @@ import { type LiveShadowState, NEVER, stateOf } from './state.js';
 import { PROBE } from '../promote.js';
 import type { Actor } from '../roles.js';
 import { type Outcome, type ShadowNotes, openNotes } from './notes.js';
+import type { Log } from '../log.js';
 
 export type { LiveShadowState } from './state.js';
 
@@ -44,7 +45,7 @@ export interface LiveShadowParts extends Pick<RegistryParts, 'database' | 'base'
   /** Uniform in [0, 1): decides which pairs are sampled. */
   readonly random: () => number;
   readonly counted: (outcome: Outcome, pairs: number) => void;
-  readonly log: { info(fields: object, message: string): void; error(fields: object, message: string): void };
+  readonly log: Pick<Log, 'info' | 'error'>;
 }
 
 const DEFAULT_RATE = 0.1;

@@ -8,6 +8,7 @@ import type { UsableRow } from '../db/training-runs.js';
 import type { Recipe } from '../recipe.js';
 import type { Encoded, PairTexts } from '../text/text.js';
 import type { Outcome } from '../training/supervisor.js';
+import type { Log } from '../log.js';
 
 export interface TrainedAdapter {
   readonly run_id: string;
@@ -37,7 +38,7 @@ export interface RunnerOptions {
   compared(id: string): Promise<unknown>;
   /** ISO 8601, UTC, milliseconds. */
   now(): string;
-  readonly log: Log;
+  readonly log: Pick<Log, 'info' | 'error'>;
   /** Told after each change of a run that is on disk. */
   changed(): void;
   /** Wait before an attempt after one that broke; 1000 ms by default, more with each. */
@@ -53,11 +54,6 @@ export interface RunnerParts extends RunnerOptions {
   /** This runner, among those of other processes. */
   readonly owner: string;
   readonly leaseMs: number;
-}
-
-interface Log {
-  info(fields: object, message: string): void;
-  error(fields: object, message: string): void;
 }
 
 /** What the data of a run are made of. */

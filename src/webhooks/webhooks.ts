@@ -16,11 +16,12 @@ import { packageVersion } from '../package.js';
 import type { Actor } from '../roles.js';
 import { signature } from './signature.js';
 import type { WebhookTarget } from './targets.js';
+import type { Log } from '../log.js';
 
 export interface WebhooksParts {
   readonly database: Pick<Database, 'run' | 'kysely' | 'health'>;
   readonly targets: readonly WebhookTarget[];
-  readonly log: { error(fields: object, message: string): void };
+  readonly log: Pick<Log, 'error'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Uniform in [0, 1). */

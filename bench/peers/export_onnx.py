@@ -1,14 +1,18 @@
-"""Exports a checkpoint as a user of transformers.js does: float32 by torch.onnx.export, eight bits by quantize_dynamic.
+"""Exports a checkpoint as a user of transformers.js does: float32 by torch.onnx.export; quantize_onnx.py makes eight bits of it.
 
 usage: python export_onnx.py CHECKPOINT FOLDER
-needs: torch, transformers, onnx, onnxruntime
+needs: torch, transformers
 """
 import pathlib
 import sys
 
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch.onnx._internal.torchscript_exporter import onnx_proto_utils
 from transformers import AutoModelForSequenceClassification
+
+# It looks for functions of onnxscript, of which there are none, and imports onnx to do so: in Debian's build PyTorch and
+# onnx register the same operators, and the second of them ends the process.
+onnx_proto_utils._add_onnxscript_fn = lambda model, _: model
 
 INPUTS = ["input_ids", "attention_mask"]
 
@@ -31,7 +35,6 @@ def main():
     axes = {name: {0: "batch", 1: "tokens"} for name in INPUTS} | {"logits": {0: "batch"}}
     options = {"input_names": INPUTS, "output_names": ["logits"], "dynamic_axes": axes, "opset_version": 17, "dynamo": False}
     torch.onnx.export(Logits(checkpoint), (example, example), str(folder / "model.onnx"), **options)
-    quantize_dynamic(folder / "model.onnx", folder / "model_quantized.onnx", weight_type=QuantType.QInt8)
 
 
 main()

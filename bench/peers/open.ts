@@ -25,7 +25,7 @@ export interface Field {
 const CORES = os.availableParallelism();
 const MODELS = ['fp32', 'q8'] as const;
 const script = (name: string): string => path.join(packageRoot, 'bench', 'peers', name);
-const TORCH = ['torch', 'transformers', 'peft'];
+const TORCH = ['torch', 'transformers'];
 
 export async function openField(checkpoint: Checkpoint, folder: string, python: string): Promise<Field> {
   const guests = new Guests();
@@ -91,7 +91,8 @@ class Guests {
   /** As PyTorch exports them where it can, else our stand-in. */
   async onnxFiles(checkpoint: Checkpoint, folder: string, python: string) {
     try {
-      requirePython(python, [...TORCH, 'onnx', 'onnxruntime.quantization']);
+      requirePython(python, TORCH);
+      requirePython(python, ['onnx', 'onnxruntime.quantization']);
     } catch (error) {
       this.skipped['export by PyTorch'] = (error as Error).message;
       const write = (into: string): Promise<void> => writeStandIn(checkpoint, into);
@@ -103,6 +104,11 @@ class Guests {
 }
 
 function exportOnnx(python: string, checkpoint: string, into: string): void {
-  const { status, stderr } = spawnSync(python, [script('export_onnx.py'), checkpoint, into], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`export_onnx.py failed: ${stderr}`);
+  runPython(python, 'export_onnx.py', checkpoint, into);
+  runPython(python, 'quantize_onnx.py', into);
+}
+
+function runPython(python: string, name: string, ...args: readonly string[]): void {
+  const { status, stderr } = spawnSync(python, [script(name), ...args], { encoding: 'utf8', maxBuffer: 1e9 });
+  if (status !== 0) throw new Error(`${name} failed: ${stderr.slice(-2000)}`);
 }

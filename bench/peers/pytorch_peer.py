@@ -2,7 +2,7 @@
 on each line of standard output.
 
 usage: python pytorch_peer.py CHECKPOINT THREADS
-needs: torch, transformers, peft
+needs: torch, transformers; peft, or lora.py stands in for it
 
 questions: {"kind": "tokens", "model": "fp32", "rows": [[id, ...], ...]}
            {"kind": "texts", "model": "fp32", "pairs": [[premise, hypothesis], ...]}
@@ -13,7 +13,7 @@ import json
 import sys
 import time
 
-import peft
+import adapter
 import torch
 import transformers
 
@@ -32,10 +32,7 @@ class Trainer:
 
     def __init__(self):
         base = transformers.AutoModelForSequenceClassification.from_pretrained(CHECKPOINT, dtype=torch.float32)
-        lora = peft.LoraConfig(
-            task_type=peft.TaskType.SEQ_CLS, r=8, lora_alpha=16, lora_dropout=0.1, target_modules=["query_proj", "value_proj"]
-        )
-        self.model = peft.get_peft_model(base, lora).train()
+        self.model = adapter.adapted(base).train()
         self.trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(self.trained, lr=2e-4, weight_decay=0.01)
 
@@ -55,7 +52,7 @@ def main():
     model = transformers.AutoModelForSequenceClassification.from_pretrained(CHECKPOINT, dtype=torch.float32).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(CHECKPOINT)
     trainer = Trainer()
-    say({"versions": {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}})
+    say({"versions": {"torch": torch.__version__, "transformers": transformers.__version__, "peft": adapter.VERSION}})
     for line in sys.stdin:
         question = json.loads(line)
         started = time.perf_counter()

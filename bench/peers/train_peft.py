@@ -2,7 +2,7 @@
 
 usage: python bench/peers/train_peft.py [--learning-rate 3e-3] [--epochs 6] [--batch 8] [--replay confirmations|none]
                                         [--seeds 3] [--pages 60]
-needs: torch, transformers, peft (measured elsewhere with torch 2.13, transformers 5.18, peft 0.21)
+needs: torch, transformers; peft, or lora.py stands in for it
 
 The same reviews as bench/sweep.ts: the base model judges the first pages of demo/data/reviewed.jsonl; what it gets wrong
 above 0.8 is corrected, what it gets right above 0.8 is confirmed. LoRA r 8, alpha 16, dropout 0.1 on the LoRA branch alone,
@@ -15,8 +15,8 @@ import math
 import pathlib
 import statistics
 
+import adapter
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, get_linear_schedule_with_warmup
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -84,8 +84,7 @@ def only_lora_dropout(model):
 
 def train(rows, a, seed):
     torch.manual_seed(seed)
-    lora = LoraConfig(task_type=TaskType.SEQ_CLS, r=8, lora_alpha=16, lora_dropout=0.1, target_modules=["query_proj", "value_proj"])
-    model = get_peft_model(base(), lora)
+    model = adapter.adapted(base())
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=a.learning_rate, weight_decay=0.01)
     steps = a.epochs * math.ceil(len(rows) / a.batch)

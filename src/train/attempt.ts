@@ -60,6 +60,7 @@ export class Attempt {
     } finally {
       letGo();
       this.#notes.close();
+      this.#options.waits.end(this.id);
     }
   }
 

@@ -70,7 +70,7 @@ export class Notes {
   /** What a child tells is stored a moment later, with what else it has told by then. */
   hear(message: ProgressMessage): void {
     const { log } = this.#options;
-    if (message.kind === 'waiting') log.error({ ...message, run: this.#fence.id }, 'a training run waits');
+    this.#hearOfWaiting(message);
     this.#told.push(message);
     this.#telling ??= setTimeout(() => {
       this.tell().catch((error: unknown) => {
@@ -78,6 +78,15 @@ export class Notes {
           log.error({ err: error, run: this.#fence.id }, 'the progress of a training run could not be stored');
       });
     }, TELL_EVERY_MS);
+  }
+
+  /** A child that waits says so once, and goes on with a step or the end of its epoch. */
+  #hearOfWaiting(message: ProgressMessage): void {
+    const { log, waits } = this.#options;
+    const { id: run } = this.#fence;
+    if (message.kind !== 'waiting') return waits.end(run);
+    log.error({ ...message, run }, 'a training run waits');
+    waits.begin(run, message.reason);
   }
 
   /** Stores at once what was heard. What could not be stored is told again with what is heard next. */

@@ -9,6 +9,7 @@ import type { Recipe } from '../recipe.js';
 import type { Encoded, PairTexts } from '../text/text.js';
 import type { Outcome } from '../training/supervisor.js';
 import type { Log } from '../log.js';
+import type { Waits } from './waits.js';
 
 export interface TrainedAdapter {
   readonly run_id: string;
@@ -39,6 +40,7 @@ export interface RunnerOptions {
   /** ISO 8601, UTC, milliseconds. */
   now(): string;
   readonly log: Pick<Log, 'info' | 'error'>;
+  readonly waits: Waits;
   /** Told after each change of a run that is on disk. */
   changed(): void;
   /** Wait before an attempt after one that broke; 1000 ms by default, more with each. */
@@ -63,7 +65,7 @@ export interface Prepared {
   readonly left_out: readonly LeftOutRow[];
 }
 
-export interface TrainingOptions extends Omit<RunnerOptions, 'changed'> {
+export interface TrainingOptions extends Omit<RunnerOptions, 'changed' | 'waits'> {
   readonly database: Pick<Database, 'run' | 'kysely'>;
   readonly checkpoint: Checkpoint;
   /** The base model's name. */

@@ -10,18 +10,25 @@ const NO_ROOM: ReadonlySet<unknown> = new Set<ProblemCode>(['storage-full', 'que
 
 /** What `act` gives as soon as there is room for it. Rejects with what else it throws; on abort with the last refusal. */
 export async function whenThereIsRoom<T>(
-  { log }: Pick<RunnerOptions, 'log'>,
+  { log, waits }: Pick<RunnerOptions, 'log' | 'waits'>,
   { id: run, attempt }: Fence,
   signal: AbortSignal,
   act: () => Promise<T>,
 ): Promise<T> {
-  for (let refusals = 0; ; refusals++) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!(error instanceof Problem && NO_ROOM.has(error.code)) || signal.aborted) throw error;
-      if (refusals === 0) log.error({ err: error, run, attempt }, 'a training run waits until there is room');
+  let waited = false;
+  try {
+    for (;;) {
+      try {
+        return await act();
+      } catch (error) {
+        if (!(error instanceof Problem && NO_ROOM.has(error.code)) || signal.aborted) throw error;
+        if (!waited) log.error({ err: error, run, attempt }, 'a training run waits until there is room');
+        waits.begin(run, error.message);
+        waited = true;
+      }
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
-    await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+  } finally {
+    if (waited) waits.end(run);
   }
 }

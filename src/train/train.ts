@@ -16,6 +16,7 @@ import { follow } from './follow.js';
 import type { TrainingOptions } from './options.js';
 import { createRunner } from './runner.js';
 import { createTrigger } from './trigger.js';
+import { type Wait, Waits } from './waits.js';
 
 export interface StartRequest {
   /** Trains although fewer than min_corrections are usable. */
@@ -28,6 +29,8 @@ export interface StartRequest {
 }
 
 export interface TrainingRun extends TrainingRunRow {
+  /** What the run waits for, where it is this process that works on it. */
+  readonly waiting: Wait | null;
   readonly manifest: RunManifest;
 }
 
@@ -58,7 +61,8 @@ export interface Training {
 export function createTraining(options: TrainingOptions): Training {
   const waiting = new Set<() => void>();
   const closing = new AbortController();
-  const runner = createRunner({ ...options, changed: () => waiting.forEach((wake) => wake()) });
+  const waits = new Waits(options.now);
+  const runner = createRunner({ ...options, waits, changed: () => waiting.forEach((wake) => wake()) });
   const trigger = createTrigger(options, () => runner.pump());
   runner.pump();
   trigger.look();
@@ -84,7 +88,7 @@ export function createTraining(options: TrainingOptions): Training {
     },
     async get(id) {
       const run = await findTrainingRun(database.kysely, id);
-      return run && { ...run, manifest: await readManifest(database.kysely, run) };
+      return run && { ...run, waiting: waits.of(id), manifest: await readManifest(database.kysely, run) };
     },
     list: (page) => listTrainingRuns(database.kysely, page),
     events: (id, after, signal) =>

@@ -72,14 +72,14 @@ t.test('a full disk, and room again', { skip: noMount(dataDir) }, async (t) => {
     t.equal((await ask(`${url}/${place}`)).status, 200, `${place} is read`);
   while (!/a training run waits/.test(server.said())) await sleep(50);
   t.match(server.said(), /"code":"storage-full"|no space left on the disk/, 'the run says what it waits for');
-  t.match(await runNow(), { state: 'running', error: null });
+  t.match(await runNow(), { state: 'running', error: null, waiting: { reason: /no space|no room|full/, since: /T.*Z$/ } });
 
   rmSync(filler);
   const since = performance.now();
   while ((await kept.ask(url, MANY)).status !== 200) await sleep(50);
   t.comment(`writes are taken again after ${Math.round(performance.now() - since)} ms, without a restart`);
   while ((await runNow()).state === 'running') await sleep(100);
-  t.match(await runNow(), { state: 'succeeded', attempt: 1 }, 'the run has gone on');
+  t.match(await runNow(), { state: 'succeeded', attempt: 1, waiting: null }, 'the run has gone on');
   t.strictSame(await kept.missing(url), []);
   const copy = path.join(t.testdir(), 'errata.db');
   process.kill(server.pid, 'SIGSTOP');

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { COMMANDS } from '../test/failpoints/commands.js';
 import { killUnderLoad, randomOf } from '../test/failpoints/kills.js';
-import type { Target } from '../test/failpoints/lives.js';
+import type { Life, Target } from '../test/failpoints/lives.js';
 import { type Scenario, SCENARIOS } from '../test/failpoints/scenarios.js';
 import { killAt, sweepOf, type Targets } from '../test/failpoints/sweep.js';
 import { quantile } from './support/statistics.js';
@@ -38,6 +38,7 @@ interface Figures {
 }
 
 const readyMs: number[] = [];
+const TELL_EVERY = 25;
 
 /** Runs in a directory that is kept when something was found in it. */
 async function inDirectory<T extends { readonly faults: readonly string[] }>(
@@ -101,7 +102,11 @@ function sweepCommands({ name, once, often, prepare, kill }: (typeof COMMANDS)[n
 async function kills() {
   return inDirectory(async (directory) => {
     const asked = Number(values.kills);
-    const lives = asked === 0 ? [] : await killUnderLoad(directory, asked, randomOf(Number(values.seed)), go);
+    const tell = (lives: readonly Life[]): boolean => {
+      if (lives.length % TELL_EVERY === 0) console.error(`${lives.length} of ${asked} kills at random moments`);
+      return go();
+    };
+    const lives = asked === 0 ? [] : await killUnderLoad(directory, asked, randomOf(Number(values.seed)), tell);
     for (const { ready_ms } of lives) if (ready_ms !== null) readyMs.push(ready_ms);
     return { kills: Math.max(0, lives.length - 1), faults: lives.flatMap(({ faults }) => faults) };
   });

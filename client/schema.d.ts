@@ -1820,6 +1820,16 @@ export interface components {
              * @description When it reached its last state.
              */
             ended_at: string | null;
+            /** @description It goes on by itself as soon as there is room. Told by the process that works on the run. */
+            waiting: {
+                /** @description What has no room: the disk, or the queue of the engine. */
+                reason: string;
+                /**
+                 * Format: date-time
+                 * @description When it was refused first.
+                 */
+                since: string;
+            } | null;
             /** @description What the run was made of: enough to make it again. */
             manifest: {
                 code_version: string;

@@ -154,10 +154,16 @@ const Waiting = Type.Object(
     reason: Type.String({ description: 'What has no room: the disk, or the queue of the engine.' }),
     since: time('When it was refused first.'),
   },
-  { ...closed, description: 'It goes on by itself as soon as there is room. Told by the process that works on the run.' },
+  {
+    ...closed,
+    description: 'It goes on by itself as soon as there is room. Told by the process that works on the run.',
+  },
 );
 
-export const TrainingRunDetail = Type.Object({ ...run, waiting: Nullable(Waiting), manifest: Manifest }, { ...closed, $id: 'TrainingRunDetail' });
+export const TrainingRunDetail = Type.Object(
+  { ...run, waiting: Nullable(Waiting), manifest: Manifest },
+  { ...closed, $id: 'TrainingRunDetail' },
+);
 export type TrainingRunDetail = Static<typeof TrainingRunDetail>;
 
 export const TrainingRunList = Type.Object(

@@ -1,13 +1,14 @@
 """The sweep's recipe and data with transformers + PEFT, for whoever has Python: does it learn as much as Errata's own training?
 
-usage: python bench/peers/train_peft.py [--learning-rate 3e-3] [--epochs 6] [--batch 8] [--replay confirmations|none]
-                                        [--seeds 3] [--pages 60]
+usage: python bench/peers/train_peft.py [--learning-rate 3e-3] [--epochs 6] [--batch 8] [--replay confirmations|once|none]
+                                        [--batches grouped|random] [--seeds 3] [--pages 60]
 needs: torch, transformers; peft, or lora.py stands in for it
 
 The same reviews as bench/sweep.ts: the base model judges the first pages of demo/data/reviewed.jsonl; what it gets wrong
 above 0.8 is corrected, what it gets right above 0.8 is confirmed. LoRA r 8, alpha 16, dropout 0.1 on the LoRA branch alone,
 query_proj and value_proj, classifier trained; AdamW, weight decay 0.01 on everything trained, warm-up 0.1 of the steps, then
-linear to 0; clip 1.0. Dropouts of the base stay off. Prints the table of docs/learning.md.
+linear to 0; clip 1.0. Dropouts of the base stay off. Rows of like length share a batch, as Errata puts them together and
+Trainer with group_by_length; `--batches random` is Trainer's default. Prints a line of docs/learning.md.
 """
 import argparse
 import json
@@ -82,6 +83,25 @@ def only_lora_dropout(model):
             module.train()
 
 
+def batches_of(rows, a, generator):
+    """Of one epoch: shuffled, and when grouped sorted by length within pools of batches that are shuffled again."""
+    order = torch.randperm(len(rows), generator=generator).tolist()
+    if a.batches == "grouped":
+        pool = a.batch * max(1, min(50, len(rows) // (4 * a.batch)))
+        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+        order = [i for pool in pools for i in sorted(pool, key=lambda i: -len(rows[i][0]))]
+    batches = [order[start : start + a.batch] for start in range(0, len(order), a.batch)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
+
+
+def replayed(corrections, confirmations, how):
+    """As a run does a confirmation for each correction, in turn; or each once; or none."""
+    if how == "none" or not confirmations:
+        return []
+    count = len(corrections) if how == "confirmations" else min(len(corrections), len(confirmations))
+    return [confirmations[i % len(confirmations)] for i in range(count)]
+
+
 def train(rows, a, seed):
     torch.manual_seed(seed)
     model = adapter.adapted(base())
@@ -91,10 +111,9 @@ def train(rows, a, seed):
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(0.1 * steps), steps)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(a.epochs):
-        order = torch.randperm(len(rows), generator=generator).tolist()
-        for start in range(0, len(order), a.batch):
+        for places in batches_of(rows, a, generator):
             only_lora_dropout(model)
-            ids, mask, labels = padded([rows[i] for i in order[start : start + a.batch]])
+            ids, mask, labels = padded([rows[i] for i in places])
             optimizer.zero_grad()
             model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -108,7 +127,8 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--replay", choices=["confirmations", "none"], default="confirmations")
+    parser.add_argument("--replay", choices=["confirmations", "once", "none"], default="confirmations")
+    parser.add_argument("--batches", choices=["grouped", "random"], default="grouped")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pages", type=int, default=60)
     a = parser.parse_args()
@@ -128,10 +148,9 @@ def main():
     }
     print(f"{len(corrections)} corrections and {len(confirmations)} confirmations to learn from")
     print("base", {name: round(100 * share_right(model, some), 1) for name, some in sets.items()})
-    replayed = [] if a.replay == "none" else confirmations[: len(corrections)]
     found = {name: [] for name in sets}
     for seed in range(1, a.seeds + 1):
-        model = train(corrections + replayed, a, seed)
+        model = train(corrections + replayed(corrections, confirmations, a.replay), a, seed)
         for name, some in sets.items():
             found[name].append(100 * share_right(model, some))
         print("seed", seed, {name: round(values[-1], 1) for name, values in found.items()})

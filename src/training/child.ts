@@ -121,7 +121,7 @@ async function whenThereIsRoom(epoch: number, save: () => Promise<SavedState>): 
       return await save();
     } catch (error) {
       if (!isFull(error)) throw error;
-      if (!told) send({ kind: 'waiting', epoch, reason: `no space left on the disk: ${(error as Error).message}` });
+      if (!told) send({ kind: 'waiting', epoch, reason: 'no space left on the disk' });
     }
     signs.moved();
     await sleep(ROOM_RETRY_MS);

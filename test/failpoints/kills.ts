@@ -47,17 +47,18 @@ const killedAfter =
     await Promise.all(clients);
   };
 
-/** Kills so often, or until `go` says no; each life's faults are of all the kills before it. */
+/** Kills so often, or until `go`, asked with the lives so far, says no; each life's faults are of all the kills before it. */
 export async function killUnderLoad(
   dataDir: string,
   kills: number,
   random: Random,
-  go: () => boolean = () => true,
+  go: (lives: readonly Life[]) => boolean = () => true,
 ): Promise<Life[]> {
   const home = await openHome(dataDir);
   const lives: Life[] = [];
   try {
-    for (let kill = 0; kill < kills && go(); kill++) lives.push(await live(home, killedAfter(random() * LONGEST_MS)));
+    for (let kill = 0; kill < kills && go(lives); kill++)
+      lives.push(await live(home, killedAfter(random() * LONGEST_MS)));
     return [...lives, await lastLife(home)];
   } finally {
     home.close();

@@ -17,6 +17,8 @@ interface Held {
   readonly ready: Promise<void>;
   /** How many are judging with it now, or wait for it; loading it counts for one. */
   users: number;
+  /** Whether its answers are finite, once that was asked. */
+  usable?: Promise<boolean>;
 }
 
 export interface UseOptions {
@@ -27,6 +29,8 @@ export interface UseOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A row that any model can judge: the smallest pair there is. */
+const PROBE = Int32Array.of(1, 2, 2);
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export class HeldAdapters {
@@ -78,6 +82,21 @@ export class HeldAdapters {
     return adapters
       .filter((one) => one !== null)
       .reduce((work: typeof run, one) => () => this.use(one, work, { deadline, signal }), run)();
+  }
+
+  /** Whether the adapter's answers are finite: it judges one row, and as long as it is held not again. Rejects as `use`. */
+  async isUsable(digest: string): Promise<boolean> {
+    return this.use(digest, () => this.#proven(digest), { always: true });
+  }
+
+  /** What could not be asked is asked again the next time. */
+  async #proven(digest: string): Promise<boolean> {
+    const held = this.#held.get(digest)!;
+    held.usable ??= this.#parts.engine.classify([PROBE], { adapter: digest }).then(([logits]) => logits !== null);
+    return held.usable.catch((error: unknown) => {
+      delete held.usable;
+      throw error;
+    });
   }
 
   #hold(digest: string, { always = false }: UseOptions): Held {

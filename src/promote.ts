@@ -15,7 +15,7 @@ export interface ComparisonVerdict {
 }
 
 export interface PromotionParts extends Pick<RegistryParts, 'dataDir' | 'database' | 'base' | 'now'> {
-  readonly held: Pick<HeldAdapters, 'use' | 'pin' | 'classify'>;
+  readonly held: Pick<HeldAdapters, 'use' | 'pin' | 'isUsable'>;
   /** The newest comparison of these two that succeeded; `oldId` null: the base model. */
   readonly latestComparison: (newId: string, oldId: string | null) => Promise<ComparisonVerdict | null>;
 }
@@ -54,9 +54,6 @@ interface Live {
   readonly seq: number;
   readonly adapter: AdapterRow | null;
 }
-
-/** A row that any model can judge: the smallest pair there is. */
-export const PROBE = Int32Array.of(1, 2, 2);
 
 export interface OpenedPromotion extends Promotion {
   /** Why the start serves the base model although an adapter was active. */
@@ -115,8 +112,7 @@ class Alias {
     return this.parts.held.use(
       adapter.digest,
       async () => {
-        const [logits] = await this.parts.held.classify([PROBE], { adapter: adapter.digest });
-        if (!logits)
+        if (!(await this.parts.held.isUsable(adapter.digest)))
           throw new Problem('conflict', `adapter ${adapter.version} cannot be used: its answers are not finite`);
         return work();
       },

@@ -54,7 +54,7 @@ export interface Registry extends Pick<OpenedPromotion, 'etag' | 'fallback'> {
   /** For the judge and comparisons: the engine's, with any registered adapter. */
   classify: Engine['classify'];
   /** For the live shadow: keeps its candidate in the engine. */
-  readonly held: Pick<HeldAdapters, 'use' | 'keep' | 'classify'>;
+  readonly held: Pick<HeldAdapters, 'use' | 'keep' | 'isUsable'>;
 }
 
 export interface OpenRegistryParts extends RegistryParts, Pick<PromotionParts, 'latestComparison'> {

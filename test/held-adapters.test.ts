@@ -12,6 +12,8 @@ function setUp(most: number) {
   slow.promise = new Promise((resolve) => (slow.end = resolve));
   const held = new Set<string>();
   const loads: string[] = [];
+  const judged: (string | null)[] = [];
+  const answer = { refuses: false };
   const adapters = new HeldAdapters({
     most,
     load: async (digest) => {
@@ -26,13 +28,15 @@ function setUp(most: number) {
       classify: async (rows, { adapter = null } = {}) => {
         await new Promise((resolve) => setImmediate(resolve));
         if (adapter !== null && !held.has(adapter)) throw new Error(`${adapter} is not held`);
-        return rows.map(() => Float32Array.of(1));
+        if (answer.refuses) throw new Error('the queue is full');
+        judged.push(adapter);
+        return rows.map(() => (adapter === 'infinite' ? null : Float32Array.of(1)));
       },
     },
   });
   const judge = (adapter: string | null, options: ClassifyOptions = {}) =>
     adapters.classify([Int32Array.of(1)], { adapter, ...options });
-  return { adapters, held, loads, judge, endSlow: () => slow.end() };
+  return { adapters, held, loads, judged, answer, judge, endSlow: () => slow.end() };
 }
 
 t.test('an adapter is loaded at first need, and once for all who need it then', async (t) => {
@@ -74,6 +78,20 @@ t.test('what is in use is not let go, and no more are taken then', async (t) => 
   await judge('b');
   t.strictSame([...held], ['b']);
   t.strictSame(loads, ['a', 'c', 'b']);
+});
+
+t.test('whether an adapter is usable is asked once for as long as it is held', async (t) => {
+  const { adapters, judged, answer, judge } = setUp(1);
+  answer.refuses = true;
+  await t.rejects(adapters.isUsable('a'), /queue is full/);
+  answer.refuses = false;
+  t.equal(await adapters.isUsable('a'), true, 'what could not be asked is asked again');
+  t.equal(await adapters.isUsable('a'), true);
+  t.strictSame(judged, ['a']);
+  t.equal(await adapters.isUsable('infinite'), false);
+  await judge('b');
+  t.equal(await adapters.isUsable('a'), true);
+  t.strictSame(judged, ['a', 'infinite', 'b', 'a'], 'it was let go, and is asked anew');
 });
 
 t.test('under any load every answer is by an adapter that is held', async (t) => {

@@ -10,7 +10,6 @@ import type { AdapterRef } from '../db/prediction-rows.js';
 import type { Shadow, Shadowed } from '../judge/parts.js';
 import type { CheckpointLabel } from '../labels.js';
 import { type LiveShadowState, NEVER, stateOf } from './state.js';
-import { PROBE } from '../promote.js';
 import type { Actor } from '../roles.js';
 import { type Outcome, type ShadowNotes, openNotes } from './notes.js';
 import type { Log } from '../log.js';
@@ -39,7 +38,7 @@ export interface LiveShadow extends Shadow {
 
 export interface LiveShadowParts extends Pick<RegistryParts, 'database' | 'base' | 'now'> {
   readonly engine: Pick<Engine, 'mix' | 'unmix'>;
-  readonly held: Pick<HeldAdapters, 'use' | 'keep' | 'classify'>;
+  readonly held: Pick<HeldAdapters, 'use' | 'keep' | 'isUsable'>;
   /** What each logit stands for. */
   readonly labels: readonly CheckpointLabel[];
   /** Uniform in [0, 1): decides which pairs are sampled. */
@@ -143,21 +142,21 @@ class OpenShadow implements LiveShadow {
   }
 
   async #begin(name: string, rate: number, by: Actor): Promise<void> {
-    const { database, base, held } = this.#parts;
+    const { database, base } = this.#parts;
     const adapter = await getAdapter(this.#parts, name);
     if (adapter === undefined) throw nameless();
     if (adapter.base_digest !== base.digest)
       throw new Problem('conflict', `adapter ${adapter.version} belongs to another base model, ${adapter.base_model}`);
     const { id, version, digest } = adapter;
-    await held.use(digest, () => this.#probe({ id, version, digest }), { always: true });
+    await this.#probe({ id, version, digest });
     const candidate = { id, version, digest };
     await database.run('setLiveShadow', { base_digest: base.digest, candidate, rate, at: this.#time(), by });
     await this.#adopt();
   }
 
   async #probe({ version, digest }: AdapterRef): Promise<void> {
-    const [logits] = await this.#parts.held.classify([PROBE], { adapter: digest });
-    if (!logits) throw new Problem('conflict', `adapter ${version} cannot be used: its answers are not finite`);
+    if (!(await this.#parts.held.isUsable(digest)))
+      throw new Problem('conflict', `adapter ${version} cannot be used: its answers are not finite`);
   }
 
   /** Takes over what the database says: lets go of one that ended, makes the children ready for one that is new. */

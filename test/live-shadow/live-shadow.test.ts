@@ -250,7 +250,7 @@ t.test('a start ends a shadow that cannot go on, and says why', async (t) => {
         base: BASE,
         now: Date.now,
         engine: { mix: async () => undefined, unmix: () => undefined },
-        held: { use: async (_digest, work) => work(), keep: () => undefined, classify: async () => [] },
+        held: { use: async (_digest, work) => work(), keep: () => undefined, isUsable: async () => true },
         labels: LABELS,
         random: Math.random,
         counted: () => undefined,

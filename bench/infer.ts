@@ -1,13 +1,7 @@
-/**
- * `npm run -s bench:infer -- --json`: inference on the xsmall shape, at the engine and over HTTP, beside what PyTorch and
- * transformers.js took on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's.
- */
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
+/** `npm run -s bench:infer -- --json`: inference on the xsmall shape, at the engine and over HTTP. Peers: bench/peers.ts. */
 import autocannon from 'autocannon';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { type Engine, type EngineOptions, openEngine } from '../src/engine/engine.js';
-import { packageRoot } from '../src/package.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { gemmPeak } from './support/gemm.js';
 import { loneClient } from './support/lone-client.js';
@@ -31,8 +25,6 @@ const PAIR_TOKENS = 64;
 const CLIENTS = [1, 8, 64];
 const SECONDS = 8;
 
-type Rows = Readonly<Record<string, number>>;
-
 async function main(): Promise<void> {
   const folder = await benchCheckpoint();
   const checkpoint = await openCheckpoint(folder);
@@ -41,14 +33,7 @@ async function main(): Promise<void> {
   const int8 = await engineFigures(checkpoint, { precision: 'int8' });
   const http = await httpFigures(folder);
   peaks.push(await gemmPeak());
-  const peak = Math.max(...peaks);
-  const report = {
-    machine: { ...machine(), gemm_fp32_gflops: rounded(peak) },
-    engine,
-    int8,
-    beside_peers: besidePeers({ float32: engine.ms, int8: int8.ms }, peak),
-    http,
-  };
+  const report = { machine: { ...machine(), gemm_fp32_gflops: rounded(Math.max(...peaks)) }, engine, int8, http };
   console.log(JSON.stringify(report, null, process.argv.includes('--json') ? undefined : 2));
 }
 
@@ -134,33 +119,6 @@ async function underLoad({ url, pid }: BenchServer, clients: number): Promise<ob
     errors: result.non2xx + result.errors,
     memory_pss_mb: rounded(peakMemory, 0),
     event_loop_delay_p99_ms: rounded(1000 * delay),
-  };
-}
-
-interface Peers {
-  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads_best_seen: number };
-  readonly 'pytorch_2.13_transformers_5.18': { readonly inference: Rows };
-  readonly 'transformers_js_4.3': { readonly fp32: Rows; readonly q8: Rows };
-}
-
-/** How many times faster; the peers' milliseconds are scaled by the two machines' peaks, each the best that was seen. */
-function besidePeers(ms: { readonly float32: Rows; readonly int8: Rows }, peak: number): object {
-  const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
-  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads_best_seen / peak;
-  const ratios = (ours: Rows, theirs: Rows): Rows =>
-    Object.fromEntries(
-      Object.entries(theirs).flatMap(([shape, t]) =>
-        ours[shape] ? [[shape, rounded((t * scale) / ours[shape], 2)]] : [],
-      ),
-    );
-  const { inference: pytorch } = peers['pytorch_2.13_transformers_5.18'];
-  const { fp32, q8 } = peers['transformers_js_4.3'];
-  return {
-    scaled_by: rounded(scale, 3),
-    times_faster_than_pytorch: ratios(ms.float32, pytorch),
-    times_faster_than_transformers_js: ratios(ms.float32, fp32),
-    int8_times_faster_than_pytorch: ratios(ms.int8, pytorch),
-    int8_times_faster_than_transformers_js_q8: ratios(ms.int8, q8),
   };
 }
 

@@ -1,7 +1,8 @@
 /**
  * `npm run -s bench:peers -- --json`: Errata beside what a user could run instead, on one machine in one run, each in turn:
  * transformers.js (installed into a temporary folder), and where a Python has them PyTorch with transformers, PEFT and
- * Python's onnxruntime. Prints JSON; without --json the block of docs/performance.md. `--python PATH` names the Python.
+ * Python's onnxruntime. Prints JSON; without --json the block of docs/performance.md. `--python PATH` names the Python;
+ * bench/peers/debian-python.sh makes one.
  */
 import { parseArgs } from 'node:util';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
@@ -11,7 +12,6 @@ import { type Field, openField } from './peers/open.js';
 import { compared, comparedAll } from './peers/compared.js';
 import { type PeersReport, page } from './peers/page.js';
 import { differences, mixedTextTimes, mixedTokenTimes, pairTimes, shapeTimes } from './peers/sections.js';
-import { standInCheck } from './peers/stand-in-check.js';
 import { trainingTimes } from './peers/training.js';
 import { benchCheckpoint } from './support/checkpoint.js';
 import { openGemm, openGemmInt8, peakOf } from './support/gemm.js';
@@ -39,13 +39,11 @@ async function measure(): Promise<PeersReport> {
   await Promise.all(field.peers.map((one) => one.close()));
   peaks.push(await peaksNow());
   const { versions, skipped, onnx } = field;
-  const best = bestOf(peaks);
   return {
-    machine: { ...machine(), ...best },
+    machine: { ...machine(), ...bestOf(peaks) },
     versions,
     skipped,
     onnx_files: onnx,
-    stand_in: standInCheck(inference.shapes['8x64']!, best.gemm_fp32_gflops),
     inference,
     training: { steps: comparedAll(times), whole_run_seconds },
   };

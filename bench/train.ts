@@ -1,14 +1,11 @@
 /**
  * `npm run -s bench:train -- --json`: training steps on the xsmall shape with LoRA dropout, as one data-parallel child of
- * one thread for every core and as one session with all threads, and whole runs on realistic lengths; beside what PEFT took
- * on a machine whose matrix-product peak is known (peers-measured.json), scaled to this one's. Last what one pair of 64
- * tokens takes to be answered while a run goes on; `--beside`: only that.
+ * one thread for every core and as one session with all threads, and whole runs on realistic lengths; how much of the
+ * machine's matrix-product peak a step reaches. Last what one pair of 64 tokens takes to be answered while a run goes on;
+ * `--beside`: only that. Peers: bench/peers.ts.
  */
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import { type Checkpoint, type DebertaConfig, openCheckpoint } from '../src/checkpoint/checkpoint.js';
-import { packageRoot } from '../src/package.js';
 import { TRAINING_PRECISIONS, type TrainingPrecision } from '../src/recipe.js';
 import { batchesPerEpoch, epochBatches } from '../src/training/batches.js';
 import { inferenceBesideTraining } from './support/beside.js';
@@ -17,7 +14,15 @@ import { gemmPeak } from './support/gemm.js';
 import { machine } from './support/machine.js';
 import { peakMemory } from './support/process-tree.js';
 import { median, rounded, timed } from './support/statistics.js';
-import { type Processes, SEED, type Steps, openSteps, realisticLengths, trainingExamples } from './support/training.js';
+import {
+  type Processes,
+  SEED,
+  type Steps,
+  openSteps,
+  realisticLengths,
+  stepOperations,
+  trainingExamples,
+} from './support/training.js';
 
 const SHAPES = [
   [8, 64],
@@ -45,18 +50,20 @@ async function main(): Promise<void> {
   const checkpoint = await openCheckpoint(folder);
   const cores = os.availableParallelism();
   const peaks = [await gemmPeak()];
-  const by_precision: Partial<Record<TrainingPrecision, object>> = {};
+  const by_precision: Partial<Record<TrainingPrecision, Figures & { whole_run: object }>> = {};
   for (const precision of TRAINING_PRECISIONS) {
     const children = await measure(checkpoint, { children: cores, threads: 1, precision }, figures);
     const whole_run = await measure(checkpoint, { children: cores, threads: 1, precision }, wholeRuns);
     peaks.push(await gemmPeak());
-    by_precision[precision] = { ...children, whole_run, beside_peft: besidePeft(children.ms, Math.max(...peaks)) };
+    by_precision[precision] = { ...children, whole_run };
   }
   const threads = await measure(checkpoint, { children: 1, threads: cores }, figures);
   const upper = await measure(checkpoint, { children: cores, threads: 1, upperHalf: true }, figures);
+  const peak = Math.max(...peaks);
   print({
-    machine: { ...machine(), gemm_fp32_gflops: rounded(Math.max(...peaks)) },
+    machine: { ...machine(), gemm_fp32_gflops: rounded(peak) },
     by_precision,
+    float32_share_of_gemm_peak: sharesOfPeak(checkpoint, by_precision.float32!.ms, peak),
     threads,
     upper_half_of_the_layers: upper,
     inference: await inferenceBesideTraining(folder),
@@ -115,23 +122,11 @@ const perSecond = (ms: Rows): Rows =>
     SHAPES.map(([rows, tokens]) => [`${rows}x${tokens}`, rounded((1000 * rows) / ms[`${rows}x${tokens}`]!)]),
   );
 
-interface Peers {
-  readonly gemm_fp32_gflops: { readonly onnxruntime_node_2_threads_best_seen: number };
-  readonly 'peft_0.21': { readonly step_fp32: Rows; readonly step_bf16_autocast: Rows };
-}
-
-/** How many times faster; PEFT's milliseconds are scaled by the two machines' peaks. */
-function besidePeft(ms: Rows, peak: number): object {
-  const peers = JSON.parse(readFileSync(path.join(packageRoot, 'bench', 'peers-measured.json'), 'utf8')) as Peers;
-  const scale = peers.gemm_fp32_gflops.onnxruntime_node_2_threads_best_seen / peak;
-  const ratios = (theirs: Rows): Rows =>
-    Object.fromEntries(Object.entries(ms).map(([shape, ours]) => [shape, rounded((theirs[shape]! * scale) / ours, 2)]));
-  const { step_fp32, step_bf16_autocast } = peers['peft_0.21'];
-  return {
-    scaled_by: rounded(scale, 3),
-    times_faster_than_fp32: ratios(step_fp32),
-    times_faster_than_bf16: ratios(step_bf16_autocast),
-  };
+/** Operations of a step's matrix products in the time it takes, of those that one large product does in that time. */
+function sharesOfPeak(checkpoint: Checkpoint, ms: Rows, peak: number): Rows {
+  const share = ([B, L]: (typeof SHAPES)[number]): number =>
+    stepOperations(checkpoint, { B, L }) / 1e6 / (ms[`${B}x${L}`]! * peak);
+  return Object.fromEntries(SHAPES.map((shape) => [shape.join('x'), rounded(share(shape), 2)]));
 }
 
 await main();

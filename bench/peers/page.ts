@@ -9,8 +9,6 @@ export interface PeersReport {
   /** Who is not measured, and why. */
   readonly skipped: Readonly<Record<string, string>>;
   readonly onnx_files: 'exported by PyTorch' | 'stand-in';
-  /** standInCheck */
-  readonly stand_in: Readonly<Record<string, number>>;
   readonly inference: {
     /** Largest difference of a logit from Errata's. */
     readonly logits_differ_by: Readonly<Record<string, number>>;

@@ -1,6 +1,7 @@
-/** Training steps of Errata, and beside them PEFT's where this machine has it. */
+/** Training steps of Errata at each precision, and beside them PEFT's where this machine has it. */
 import os from 'node:os';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { TRAINING_PRECISIONS } from '../../src/recipe.js';
 import { batchesPerEpoch, epochBatches } from '../../src/training/batches.js';
 import type { Example } from '../../src/training/micro-batch.js';
 import { mean, rounded } from '../support/statistics.js';
@@ -21,7 +22,7 @@ const BATCH = 8;
 const SAMPLED_STEPS = 12;
 
 export async function trainingTimes(checkpoint: Checkpoint, trainer: Peer | undefined, rounds: number) {
-  const steps = await openSteps(checkpoint, { children: os.availableParallelism(), threads: 1 });
+  const steps = await openAll(checkpoint);
   const times: Record<string, Times> = {};
   for (const [rows, tokens] of SHAPES) {
     const lengths = Array.from({ length: rows }, () => tokens);
@@ -29,13 +30,27 @@ export async function trainingTimes(checkpoint: Checkpoint, trainer: Peer | unde
     times[`${rows}x${tokens}`] = await interleaved(worksOf(steps, trainer, batch, batch), rounds);
   }
   const wholeRun = await wholeRunSeconds(checkpoint, steps, trainer);
-  await steps.close();
+  for (const one of Object.values(steps)) await one.close();
   return { times, whole_run_seconds: wholeRun };
+}
+
+/** By the names of Errata's contenders. */
+type AllSteps = Readonly<Record<string, Steps>>;
+
+async function openAll(checkpoint: Checkpoint): Promise<AllSteps> {
+  const steps: Record<string, Steps> = {};
+  for (const precision of TRAINING_PRECISIONS)
+    steps[`Errata ${precision}`] = await openSteps(checkpoint, {
+      children: os.availableParallelism(),
+      threads: 1,
+      precision,
+    });
+  return steps;
 }
 
 /** `ours` and `theirs` differ where each has its own way to put batches together. */
 function worksOf(
-  steps: Steps,
+  steps: AllSteps,
   trainer: Peer | undefined,
   ours: readonly Example[],
   theirs: readonly Example[],
@@ -46,14 +61,15 @@ function worksOf(
     const work: Work = async () => (await trainer!.ask({ kind: 'train', model, rows, labels })).ms;
     return [`PEFT ${model}`, work] as const;
   });
-  return { 'Errata float32': () => timed(() => steps.step(ours)), ...Object.fromEntries(trainer ? peers : []) };
+  const own = Object.entries(steps).map(([name, { step }]) => [name, () => timed(() => step(ours))] as const);
+  return Object.fromEntries<Work>([...own, ...(trainer ? peers : [])]);
 }
 
 /**
  * Seconds of a run of 1,000 corrections, from the mean of a sample of its steps. Errata puts rows of like length together;
  * PEFT gets them as Trainer does by default, in random order.
  */
-async function wholeRunSeconds({ config }: Checkpoint, steps: Steps, trainer: Peer | undefined) {
+async function wholeRunSeconds({ config }: Checkpoint, steps: AllSteps, trainer: Peer | undefined) {
   const lengths = realisticLengths(CORRECTIONS);
   const examples = trainingExamples(lengths, config);
   const plan = { seed: SEED, batchSize: BATCH };

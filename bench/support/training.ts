@@ -1,10 +1,12 @@
 /** Training steps as a run makes them, without the run: gradient children, clipping, AdamW; LoRA of rank 8 on query and value. */
 import type { Checkpoint, DebertaConfig } from '../../src/checkpoint/checkpoint.js';
+import { trainingGraph } from '../../src/graph/training.js';
 import type { TrainingPrecision } from '../../src/recipe.js';
 import { openGradientPool } from '../../src/training/gradient-pool.js';
 import { type Example, oneHot } from '../../src/training/micro-batch.js';
 import { adamWState, adamWStep, clipNorm } from '../../src/training/optimizer.js';
 import { initialParameters, lorasOf, parameterLayout } from '../../src/training/parameters.js';
+import { productOperations } from './operations.js';
 import { idsOf } from './pairs.js';
 
 const LINEARS = ['attention.self.query_proj', 'attention.self.value_proj'] as const;
@@ -34,7 +36,7 @@ export async function openSteps(
   { children, threads, precision = 'float32', upperHalf = false }: Processes,
 ): Promise<Steps> {
   const { config } = checkpoint;
-  const plan = { rank: 8, scale: 2, modules: lorasOf(config, LINEARS, upperHalf ? half(config) : undefined) };
+  const plan = planOf(config, upperHalf ? half(config) : undefined);
   const pool = await openGradientPool({ checkpoint, plan, dropout: 0.1, seed: SEED, threads, precision }, children);
   const labels = config.id2label.length;
   const head = { weight: new Float32Array(labels * config.hiddenSize), bias: new Float32Array(labels) };
@@ -50,6 +52,19 @@ export async function openSteps(
     close: () => pool.close(),
   };
 }
+
+/** Floating-point operations of the matrix products of a step of B rows of L tokens in float32. */
+export function stepOperations(checkpoint: Checkpoint, bindings: { readonly B: number; readonly L: number }): number {
+  const adapter = { targets: 'query-value', rank: 8, bank: false } as const;
+  const { modules } = planOf(checkpoint.config);
+  return productOperations(trainingGraph(checkpoint, { adapter, modules, dropout: true }).outputs, bindings);
+}
+
+const planOf = (config: DebertaConfig, layers?: readonly number[]) => ({
+  rank: 8,
+  scale: 2,
+  modules: lorasOf(config, LINEARS, layers),
+});
 
 function half({ layers }: DebertaConfig): number[] {
   const count = Math.floor(layers / 2);

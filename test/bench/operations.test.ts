@@ -3,7 +3,10 @@ import { productOperations } from '../../bench/support/operations.js';
 import { add, floats, gemm, input, matmul, multiply } from '../../src/graph/build.js';
 
 const a = input('a', 'float32', ['M', 3]);
-const w = floats(new Array<number>(12).fill(1), [4, 3]);
+const w = floats(
+  Array.from({ length: 12 }, () => 1),
+  [4, 3],
+);
 
 t.test('operations of the matrix products of a graph', async (t) => {
   const y = gemm(a, w, null, { transB: 1 });

@@ -10,8 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { openDatabase, type Database } from '../src/db/database.js';
 import { trainedIds } from '../src/db/training-data.js';
-import { prepareTrainingData } from '../src/prepare.js';
-import { readiness } from '../src/readiness.js';
+import { prepareTrainingData } from '../src/training-data/prepare.js';
+import { readiness } from '../src/training-data/readiness.js';
 import { reviewLines } from './support/correction-lines.js';
 import { rounded } from './support/statistics.js';
 

@@ -4,7 +4,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Ref } from '../schemas/common.js';
 import { Problem as ProblemSchema, problems } from '../schemas/problems.js';
 import { Readiness, ReadinessQuery } from '../schemas/readiness.js';
-import type { ReadinessOptions as Asked, ReadinessReport } from '../src/readiness.js';
+import type { ReadinessOptions as Asked, ReadinessReport } from '../src/training-data/readiness.js';
 import { readNumbers } from './wire/query.js';
 
 export interface ReadinessOptions {

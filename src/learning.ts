@@ -9,11 +9,11 @@ import { trainedIds } from './db/training-data.js';
 import type { Engine } from './engine/engine.js';
 import type { Judge } from './judge/judge.js';
 import type { CheckpointLabel } from './labels.js';
-import { prepareTrainingData } from './prepare.js';
 import { type OpenRegistryParts, openRegistry, type Registry } from './registry.js';
 import type { Text } from './text/text.js';
 import { openTrainingRuns, recipeInForce } from './train/open.js';
 import type { Training } from './train/train.js';
+import { prepareTrainingData } from './training-data/prepare.js';
 import type { Log } from './log.js';
 
 export interface LearningParts {

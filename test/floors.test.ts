@@ -146,6 +146,11 @@ const HOUSE: readonly Imports[] = [
     ],
   },
   {
+    file: 'src/training-data/prepare.ts',
+    allowed: ['./sift.js', '../db/training-data.js', '../evaluation/split.js', '../recipe.js'],
+    refused: ['../../routes/readiness.js', '../../schemas/readiness.js', '../app.js', '../cli/program.js', 'kysely'],
+  },
+  {
     file: 'schemas/nli.ts',
     allowed: ['typebox', 'typebox/value', './common.js', '../src/labels.js', '../src/errors.js'],
     refused: ['../src/judge/judge.js', '../src/config.js', '../routes/nli.js', 'fastify', 'undici'],

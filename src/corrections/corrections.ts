@@ -1,7 +1,12 @@
 /** Corrections put together over one database: storing, lists, export and readiness, as the routes take them. */
 import { exportCorrections, getCorrection, listCorrections, type CorrectionListOptions } from '../db/corrections.js';
 import { type Correction, type Corrections, type CorrectionsParts, createCorrections } from './correct.js';
-import { readiness, type ReadinessOptions, type ReadinessParts, type ReadinessReport } from '../readiness.js';
+import {
+  readiness,
+  type ReadinessOptions,
+  type ReadinessParts,
+  type ReadinessReport,
+} from '../training-data/readiness.js';
 
 export interface OpenCorrections {
   readonly corrections: Corrections & {

@@ -12,9 +12,9 @@ import type { Config } from '../config.js';
 import type { Database } from '../db/database.js';
 import type { CheckpointLabel } from '../labels.js';
 import { packageVersion } from '../package.js';
-import { prepareTrainingData } from '../prepare.js';
 import { checkRecipe, layered, type Recipe } from '../recipe.js';
 import { type Encoded, openText, type PairTexts } from '../text/text.js';
+import { prepareTrainingData } from '../training-data/prepare.js';
 import { createTraining, type Training } from './train.js';
 import type { TrainedAdapter, TrainingOptions } from './options.js';
 

@@ -1,51 +1,10 @@
+/** What an operator is told before a run: what it would train on, what is left out and why, what the gate lacks. */
 import t from 'tap';
-import type { Readiness } from '../schemas/readiness.js';
-import { GATE } from '../src/evaluation/gate.js';
-import { prepareTrainingData } from '../src/prepare.js';
-import { readiness } from '../src/readiness.js';
-import { contractFault } from './support/contract.js';
-import { learn, results } from './support/learn.js';
-import { get, post } from './support/serve.js';
-
-const WORDS = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta', 'eta', 'theta', 'iota', 'kappa'];
-/** Texts that are far from each other. */
-const premise = (number: number): string =>
-  Array.from({ length: 12 }, (_, at) => `${WORDS[(number * 7 + at) % 10]}${number}`).join(' ');
-const LABELS = ['refutes', 'neutral', 'supports'] as const;
-
-interface Said {
-  readonly page_id?: string;
-  readonly correct_label?: string;
-  readonly original_label?: string;
-  readonly original_confidence?: number;
-  readonly reviewer?: string;
-  readonly premise?: string;
-}
-
-function correction(number: number, said: Said = {}) {
-  const correct_label = said.correct_label ?? LABELS[number % 3] ?? '';
-  const original_label = correct_label === 'supports' ? 'neutral' : 'supports';
-  const pair = { premise: premise(number), nli_hypothesis: `Claim ${number}.`, page_id: `page-${number}` };
-  return { ...pair, original_label, original_confidence: 0.9, ...said, correct_label };
-}
-
-const corrections = (from: number, count: number, said: Said = {}) =>
-  Array.from({ length: count }, (_, at) => correction(from + at, said));
-
-async function store(url: string, all: readonly object[]): Promise<string[]> {
-  const answer = await post(`${url}/corrections`, { corrections: all });
-  return results(answer).map(({ correction: one, error }) => {
-    if (one === null) throw new Error(error?.detail);
-    return one.id;
-  });
-}
-
-async function ready(url: string, query = ''): Promise<Readiness> {
-  const answer = await get(`${url}/training-runs/readiness${query}`);
-  const fault = contractFault('getReadiness', answer);
-  if (fault !== undefined) throw new Error(fault);
-  return answer.body as Readiness;
-}
+import { GATE } from '../../src/evaluation/gate.js';
+import { readiness } from '../../src/training-data/readiness.js';
+import { learn } from '../support/learn.js';
+import { get, post } from '../support/serve.js';
+import { correction, corrections, ready, store } from './fixtures/corrections.js';
 
 t.test('nothing yet', async (t) => {
   const { url } = await learn(t);
@@ -155,60 +114,4 @@ t.test('pages that allow no even split: the shares that are apart are told', asy
   t.not(apart.length, 0);
   for (const { label } of apart)
     t.ok(warnings.some((warning) => warning.startsWith(`${label}: `) && /whole pages/.test(warning)));
-});
-
-t.test('asking decides nothing; preparing does, for ever', async (t) => {
-  const { url, database } = await learn(t);
-  await store(url, corrections(0, 50));
-  await ready(url);
-  const decided = () =>
-    database.kysely.selectFrom('page_sides').select(['group_key', 'side']).orderBy('group_key').execute();
-  t.strictSame(await decided(), []);
-  const [first, twin] = await Promise.all([prepareTrainingData(database), prepareTrainingData(database)]);
-  t.strictSame(twin.rows, first.rows);
-  const before = await decided();
-  t.equal(before.length, 50);
-  await store(url, corrections(50, 150, { correct_label: 'neutral' }));
-  const { rows } = await prepareTrainingData(database);
-  const sides = new Map((await decided()).map(({ group_key, side }) => [group_key, side]));
-  for (const { group_key, side } of before) t.equal(sides.get(group_key), side);
-  for (const { group_key, side } of rows) t.equal(side, sides.get(group_key));
-});
-
-t.test('rows without a page are grouped by their premise', async (t) => {
-  const { url, database } = await learn(t);
-  const same = { ...correction(0), page_id: null };
-  await store(url, [same, { ...same, premise: ` ${premise(0).toUpperCase()}`, nli_hypothesis: 'Another claim.' }]);
-  const { rows } = await prepareTrainingData(database);
-  t.equal(new Set(rows.map(({ group_key }) => group_key)).size, 1);
-});
-
-t.test('held-out rows whose text is nearly one of the training side leave, and are named', async (t) => {
-  const { url, database } = await learn(t);
-  const long = (number: number): string => [0, 1, 2, 3, 4].map((part) => premise(number + 1000 * part)).join(' ');
-  const twins = Array.from({ length: 40 }, (_, at) => [
-    correction(at, { premise: long(at), page_id: `left-${at}` }),
-    { ...correction(at, { premise: `${long(at)} indeed`, page_id: `right-${at}` }), nli_hypothesis: `Claim ${at}.` },
-  ]).flat();
-  await store(url, twins);
-  const { rows, left_out } = await prepareTrainingData(database);
-  const leaks = left_out.filter(({ reason }) => reason === 'near_duplicate_across_sides');
-  t.not(leaks.length, 0);
-  t.equal(rows.length + leaks.length, 80);
-  const held = rows.filter(({ side }) => side === 'validation');
-  for (const { page_id } of held) {
-    const twin = page_id?.replace(/left|right/, (word) => (word === 'left' ? 'right' : 'left'));
-    t.notOk(
-      rows.some((row) => row.page_id === twin && row.side === 'train'),
-      `${page_id} is held out and ${twin} trained on`,
-    );
-  }
-});
-
-t.test('what a run excludes is left out', async (t) => {
-  const { url, database } = await learn(t);
-  const [id = ''] = await store(url, corrections(0, 3));
-  const { rows, left_out } = await prepareTrainingData(database, { exclude: [id], min_confidence: 0.5 });
-  t.equal(rows.length, 2);
-  t.strictSame(left_out, [{ correction_id: id, reason: 'excluded' }]);
 });

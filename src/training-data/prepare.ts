@@ -1,7 +1,6 @@
 /** Corrections → the rows a run trains on and a comparison judges, each on its side, and why the others are left out. */
-import type { Database } from './db/database.js';
-import { groupKey, normaliseText } from './db/pair-key.js';
-import type { Side } from './db/schema.js';
+import type { Database } from '../db/database.js';
+import type { Side } from '../db/schema.js';
 import {
   type LeftOut,
   readSides,
@@ -9,11 +8,12 @@ import {
   type ScannedCorrection,
   type TrainingRow,
   withdrawnIds,
-} from './db/training-data.js';
-import { MIN_CONFIDENCE, usabilityOfPair, type WhyNot } from './db/usability.js';
-import { nearAny } from './evaluation/near-duplicates.js';
-import { decideSides, type Group, SPLIT } from './evaluation/split.js';
-import { grouped, inTurns, mapped, type Pause } from './evaluation/turns.js';
+} from '../db/training-data.js';
+import { MIN_CONFIDENCE } from '../db/usability.js';
+import { decideSides, SPLIT } from '../evaluation/split.js';
+import { inTurns, mapped, type Pause } from '../evaluation/turns.js';
+import { groupsOf, leaksIn } from './sides.js';
+import { sift } from './sift.js';
 
 export interface PrepareOptions {
   /** A correction counts when the model was surer than this of its error; 0.8 by default. */
@@ -39,7 +39,7 @@ export interface Prepared {
 }
 
 /** A turn of this thread's work; others come after each. */
-const TURN_MS = 5;
+export const TURN_MS = 5;
 
 async function read(db: Database['kysely'], pause: Pause): Promise<ScannedCorrection[]> {
   const rows: ScannedCorrection[] = [];
@@ -48,94 +48,6 @@ async function read(db: Database['kysely'], pause: Pause): Promise<ScannedCorrec
     await pause();
   }
   return rows;
-}
-
-type Candidate = Omit<TrainingRow, 'side'>;
-
-const empty = ({ premise, nli_hypothesis }: ScannedCorrection): boolean =>
-  normaliseText(premise) === '' || normaliseText(nli_hypothesis) === '';
-
-function candidate(row: ScannedCorrection): Candidate {
-  const { id, page_id, premise, nli_hypothesis, original_label, correct_label, original_confidence, review_source } =
-    row;
-  const kind = original_label === correct_label ? 'confirmation' : 'correction';
-  const group_key = groupKey(page_id, premise);
-  return {
-    correction_id: id,
-    page_id,
-    group_key,
-    premise,
-    nli_hypothesis,
-    original_label,
-    correct_label,
-    original_confidence,
-    kind,
-    review_source,
-  };
-}
-
-async function reasonsOf(
-  rows: readonly ScannedCorrection[],
-  minConfidence: number,
-  pause: Pause,
-): Promise<Map<string, WhyNot | null>> {
-  const reasons = new Map<string, WhyNot | null>();
-  for (const pair of (await grouped(rows, ({ pair_sha256 }) => pair_sha256, pause)).values()) {
-    await pause();
-    for (const [id, reason] of usabilityOfPair(pair, minConfidence)) reasons.set(id, reason);
-  }
-  return reasons;
-}
-
-interface Sifted {
-  readonly candidates: Candidate[];
-  readonly left_out: LeftOut[];
-}
-
-async function sift(
-  rows: readonly ScannedCorrection[],
-  minConfidence: number,
-  exclude: ReadonlySet<string>,
-  pause: Pause,
-): Promise<Sifted> {
-  const reasons = await reasonsOf(rows, minConfidence, pause);
-  const sifted: Sifted = { candidates: [], left_out: [] };
-  for (const row of rows) {
-    await pause();
-    const why = reasons.get(row.id) ?? null;
-    const reason = exclude.has(row.id) ? 'excluded' : empty(row) ? 'empty' : why === 'confirmation' ? null : why;
-    if (reason === null) sifted.candidates.push(candidate(row));
-    else sifted.left_out.push({ correction_id: row.id, reason });
-  }
-  return sifted;
-}
-
-/** Rows by group, counted by what is to be balanced: labels, labels of corrections and of confirmations, and all. */
-async function groupsOf(candidates: readonly Candidate[], pause: Pause): Promise<Group[]> {
-  const groups = await grouped(candidates, ({ group_key }) => group_key, pause);
-  return mapped(groups, ([key, rows]) => ({ key, strata: strataOf(rows) }), pause);
-}
-
-function strataOf(rows: readonly Candidate[]): Record<string, number> {
-  const strata: Record<string, number> = {};
-  for (const { kind, correct_label } of rows)
-    for (const stratum of ['all', correct_label, `${kind}:${correct_label}`])
-      strata[stratum] = (strata[stratum] ?? 0) + 1;
-  return strata;
-}
-
-const textOf = ({ premise, nli_hypothesis }: Candidate): string => `${premise}\n${nli_hypothesis}`;
-
-function* textsOf(rows: readonly Candidate[]): Generator<string> {
-  for (const row of rows) yield textOf(row);
-}
-
-/** Held-out rows whose text is nearly one of the training side would be answered from memory. */
-async function leaksIn(rows: readonly TrainingRow[], pause: Pause): Promise<Set<string>> {
-  const sides = await grouped(rows, ({ side }) => side, pause);
-  const held = sides.get('validation') ?? [];
-  const near = await nearAny(await mapped(held, textOf, pause), textsOf(sides.get('train') ?? []), pause);
-  return new Set(held.filter((_, at) => near[at]).map(({ correction_id }) => correction_id));
 }
 
 /** The rows that do not leak, counted. */

@@ -2,7 +2,9 @@
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import { type ComparisonParts, createComparisons, type SidedRow } from '../../src/compare/compare.js';
+import { createComparisons } from '../../src/compare/compare.js';
+import type { ComparisonParts } from '../../src/compare/parts.js';
+import type { SidedRow } from '../../src/compare/report.js';
 import type { Database } from '../../src/db/database.js';
 import { ENGINE_DEFAULTS, openEngine } from '../../src/engine/engine.js';
 import { Problem } from '../../src/errors.js';

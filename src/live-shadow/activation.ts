@@ -80,9 +80,11 @@ export class Activation {
     this.#parts.held.keep(null);
   }
 
-  /** On disk, and lets go of what is on here. */
+  /** On disk, and lets go of what is on here. Where `seq` had ended already, what came in its place goes on. */
   async end(end: Omit<EndShadowInput, 'at'>): Promise<void> {
     const ended = await this.#parts.database.run('endLiveShadow', { ...end, at: this.#time() });
+    // The act that ended it may have begun another, which nothing else would look for while none is on here.
+    if (!ended && end.seq !== undefined) return await this.adopt();
     this.#release();
     if (ended) this.#parts.log.info({ because: end.because }, 'the live shadow ended');
   }

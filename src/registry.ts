@@ -10,7 +10,7 @@ import { Problem } from './errors.js';
 import { HeldAdapters } from './held-adapters.js';
 import type { AdapterRef } from './db/prediction-rows.js';
 import { type Actor, SERVICE } from './roles.js';
-import { openPromotion, type OpenedPromotion, type PromotionParts } from './promote.js';
+import { openPromotion, type Promotion, type PromotionParts } from './promote/promote.js';
 
 /** An adapter as it is told: its row, and how it stands here now. */
 export interface AdapterItem extends Omit<AdapterRow, 'seq' | 'config_sha256' | 'weights_sha256'> {
@@ -34,7 +34,7 @@ export interface HistoryItem {
   readonly until: string | null;
 }
 
-export interface Registry extends Pick<OpenedPromotion, 'etag' | 'fallback'> {
+export interface Registry extends Pick<Promotion, 'etag' | 'fallback'> {
   active(): AdapterItem | null;
   list(page: PageRequest): Promise<Page<AdapterItem>>;
   /** By id, version or digest. Rejects with Problem 'not-found'. */
@@ -47,8 +47,8 @@ export interface Registry extends Pick<OpenedPromotion, 'etag' | 'fallback'> {
   import(files: AdapterFiles, by?: Actor): Promise<{ readonly adapter: AdapterItem; readonly created: boolean }>;
   /** One of the two files, checked. Rejects with Problem 'not-found', or 'conflict' when it is damaged. */
   file(name: string, file: FileName): Promise<StoredFile>;
-  promote(...args: Parameters<OpenedPromotion['promote']>): Promise<AdapterItem>;
-  rollback(...args: Parameters<OpenedPromotion['rollback']>): Promise<AdapterItem | null>;
+  promote(...args: Parameters<Promotion['promote']>): Promise<AdapterItem>;
+  rollback(...args: Parameters<Promotion['rollback']>): Promise<AdapterItem | null>;
   /** For the judge: `active`, a version, an id or a digest; null: the base model; undefined: there is none. */
   resolve(name: string): Promise<AdapterRef | null | undefined>;
   /** For the judge and comparisons: the engine's, with any registered adapter. */
@@ -83,12 +83,12 @@ async function existing(parts: RegistryParts, name: string): Promise<AdapterRow>
   return row;
 }
 
-function itemOf({ base }: RegistryParts, promotion: OpenedPromotion, row: AdapterRow): AdapterItem {
+function itemOf({ base }: RegistryParts, promotion: Promotion, row: AdapterRow): AdapterItem {
   const { seq: _seq, config_sha256: _config, weights_sha256: _weights, ...told } = row;
   return { ...told, compatible: row.base_digest === base.digest, active: row.id === promotion.active()?.id };
 }
 
-function reading(parts: OpenRegistryParts, promotion: OpenedPromotion) {
+function reading(parts: OpenRegistryParts, promotion: Promotion) {
   const item = (row: AdapterRow): AdapterItem => itemOf(parts, promotion, row);
   const { kysely } = parts.database;
   return {
@@ -123,7 +123,7 @@ async function storedFile(parts: OpenRegistryParts, row: AdapterRow, name: FileN
   }
 }
 
-function writing(parts: OpenRegistryParts, promotion: OpenedPromotion) {
+function writing(parts: OpenRegistryParts, promotion: Promotion) {
   const item = (row: AdapterRow): AdapterItem => itemOf(parts, promotion, row);
   return {
     async import(files: AdapterFiles, by: Actor = SERVICE) {
@@ -134,9 +134,8 @@ function writing(parts: OpenRegistryParts, promotion: OpenedPromotion) {
       );
       return { adapter: item(adapter), created };
     },
-    promote: async (...args: Parameters<OpenedPromotion['promote']>) => item(await promotion.promote(...args)),
-    rollback: async (...args: Parameters<OpenedPromotion['rollback']>) =>
-      nullOr(await promotion.rollback(...args), item),
+    promote: async (...args: Parameters<Promotion['promote']>) => item(await promotion.promote(...args)),
+    rollback: async (...args: Parameters<Promotion['rollback']>) => nullOr(await promotion.rollback(...args), item),
   };
 }
 
@@ -148,7 +147,7 @@ function misfit({ message }: AdapterError): Problem {
   });
 }
 
-function judging(parts: OpenRegistryParts, promotion: OpenedPromotion, held: HeldAdapters) {
+function judging(parts: OpenRegistryParts, promotion: Promotion, held: HeldAdapters) {
   const known = new Map<string, AdapterRef>();
   const refOf = ({ id, version, digest }: AdapterRow): AdapterRef => ({ id, version, digest });
   return {

@@ -5,7 +5,7 @@ import type { AdapterFiles } from '../adapters/format.js';
 import { fileOf } from '../adapters/store.js';
 import type { Database } from '../src/db/database.js';
 import { Problem } from '../src/errors.js';
-import type { ComparisonVerdict } from '../src/promote.js';
+import type { ComparisonVerdict } from '../src/promote/grounds.js';
 import type { OpenRegistryParts, Registry } from '../src/registry.js';
 import { randomAdapter, randomModules } from './support/adapter-files.js';
 import { BASE, bundled, forced, openOver, openParts, realEngine } from './support/registry.js';

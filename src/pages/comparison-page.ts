@@ -1,6 +1,7 @@
 /** A shadow comparison as one page that stands alone: no script, no outside asset, under the strictest policy. */
 import { createHash } from 'node:crypto';
-import type { Comparison, Report } from '../compare/compare.js';
+import type { Comparison } from '../compare/item.js';
+import type { Report } from '../compare/report.js';
 import {
   accuracySection,
   calibrationSection,

@@ -1,5 +1,5 @@
 /** The sections of a comparison's page that tell numbers. */
-import type { Report } from '../compare/compare.js';
+import type { Report } from '../compare/report.js';
 import type { AdapterRef } from '../judge/judge.js';
 import { LABELS, type Label } from '../labels.js';
 import { confusionTable, differenceBar, reliabilityDiagram, type Which } from './figures.js';

@@ -1,5 +1,5 @@
 /** The pairs that the new adapter fixed and broke, to be read by a person. */
-import type { Report } from '../compare/compare.js';
+import type { Report } from '../compare/report.js';
 import type { Flip } from '../evaluation/flips.js';
 import { type Markup, markup } from './markup.js';
 import { figure, percent, plural } from './numbers.js';

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import t from 'tap';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import type { SidedRow } from '../../src/compare/compare.js';
+import type { SidedRow } from '../../src/compare/report.js';
 import { ENGINE_DEFAULTS, openEngine } from '../../src/engine/engine.js';
 import { labelMap, type Label } from '../../src/labels.js';
 import { packageRoot } from '../../src/package.js';

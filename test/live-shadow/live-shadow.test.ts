@@ -2,11 +2,13 @@
 import t, { type Test } from 'tap';
 import type { Database } from '../../src/db/database.js';
 import { listAudit } from '../../src/db/audit.js';
+import { newestShadow } from '../../src/db/live-shadows.js';
 import { listPredictions } from '../../src/db/predictions.js';
 import type { ClassifyOptions } from '../../src/engine/engine.js';
 import { createJudge, type JudgeAnswer } from '../../src/judge/judge.js';
 import { labelMap } from '../../src/labels.js';
-import { type LiveShadow, type LiveShadowState, openLiveShadow } from '../../src/live-shadow/live-shadow.js';
+import { type LiveShadow, openLiveShadow } from '../../src/live-shadow/live-shadow.js';
+import type { LiveShadowState } from '../../src/live-shadow/state.js';
 import { createResultCache } from '../../src/judge/result-cache.js';
 import type { Registry } from '../../src/registry.js';
 import { randomAdapter } from '../support/adapter-files.js';
@@ -277,6 +279,28 @@ t.test('one that fails again and again is ended', async (t) => {
   await ask(2);
   t.match(await until(shadow, 'off'), { ended_because: 'failing', failed: 10 });
   t.same(logged, [{ because: 'failing' }]);
+});
+
+t.test('failures of what was on do not switch off what came in its place', async (t) => {
+  const opened = await open(t);
+  const { shadow, registry, ask, database, adapters } = opened;
+  await shadow.set({ candidate: 'v1', rate: 1, by });
+  const { results } = await ask(1);
+  opened.outcome = () => 'failed';
+  for (let i = 0; i < 2; i++) await ask(1);
+  const last = shadow.take(null, 1);
+  last?.riders[0]?.done('failed');
+  await registry.promote('v2', forced);
+  last?.answered(results);
+  opened.outcome = () => Float32Array.from(SAYS.supports);
+  const sampled = async (): Promise<number> => {
+    await ask(1);
+    return (await newestShadow(database.kysely))?.counts.length ?? 0;
+  };
+  // The state is read from disk, and not asked for: to ask would look what is on.
+  for (let tries = 0; tries < 100 && (await sampled()) === 0; tries++);
+  t.match(await shadow.get(), { state: 'on', against: { digest: adapters[1]?.digest }, disagreed: 0 });
+  t.not((await shadow.get()).agreed, 0, 'requests alone bring it on');
 });
 
 t.test('counts that cannot be written cost nobody an answer', async (t) => {

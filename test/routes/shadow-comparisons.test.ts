@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import type { Comparison, ComparisonItem } from '../../src/compare/compare.js';
+import type { Comparison, ComparisonItem } from '../../src/compare/item.js';
 import { Problem } from '../../src/errors.js';
 import { BOOTSTRAP } from '../../src/evaluation/bootstrap.js';
 import { contractFault } from '../support/contract.js';

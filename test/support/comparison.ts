@@ -1,5 +1,5 @@
 /** A finished shadow comparison over rows of given fates. */
-import type { Comparison } from '../../src/compare/compare.js';
+import type { Comparison } from '../../src/compare/item.js';
 import { BOOTSTRAP, type BootstrapOptions } from '../../src/evaluation/bootstrap.js';
 import { GATE } from '../../src/evaluation/gate.js';
 import type { JudgedRow } from '../../src/evaluation/judged.js';

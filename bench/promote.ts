@@ -1,6 +1,7 @@
 /**
  * `npm run -s bench:promote -- --json`: promotions on the xsmall shape while requests arrive at 80 % of what the service
- * can answer: how soon the new adapter answers, and whether any request fails or is answered by another than it names.
+ * can answer, and on an idle service: how soon the new adapter answers, and whether any request fails or is answered by
+ * another than it names.
  */
 import { openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { formOf, randomAdapter } from '../test/support/adapter-files.js';
@@ -75,6 +76,16 @@ async function promote(url: string, version: string): Promise<Promotion> {
   return { promote_ms, first_answer_ms: first.ms, by_the_new_one: first.digest === digest };
 }
 
+/** v1 and v2 in turn; the first is one that was never loaded. */
+async function promotionsOn(url: string): Promise<Promotion[]> {
+  const made: Promotion[] = [];
+  for (let i = 0; i < PROMOTIONS; i++) {
+    await sleep(PAUSE_MS);
+    made.push(await promote(url, `v${(i % 2) + 1}`));
+  }
+  return made;
+}
+
 async function main(): Promise<void> {
   const folder = await benchCheckpoint();
   const { config } = await openCheckpoint(folder);
@@ -85,31 +96,39 @@ async function main(): Promise<void> {
   }
   const perSecond = await capacity(server.url);
   const stop = steadily(server.url, LOAD * perSecond);
-  const promotions: Promotion[] = [];
-  for (let i = 0; i < PROMOTIONS; i++) {
-    await sleep(PAUSE_MS);
-    promotions.push(await promote(server.url, `v${(i % 2) + 1}`));
-  }
+  const loaded = await promotionsOn(server.url);
   const answers = await stop();
+  const idle = await promotionsOn(server.url);
   await server.stop();
-  console.log(
-    JSON.stringify(report(perSecond, promotions, answers), null, process.argv.includes('--json') ? undefined : 2),
-  );
+  const figures = { ...report(perSecond, loaded, answers), idle: times(idle) };
+  console.log(JSON.stringify(figures, null, process.argv.includes('--json') ? undefined : 2));
+}
+
+/** To the answer of the promotion, from there to the first answer by the new adapter, and both; the first promotion apart. */
+function times(promotions: readonly Promotion[]) {
+  const [first, ...others] = promotions;
+  const of = (ms: (one: Promotion) => number) => ({
+    p50: rounded(median(others.map(ms))),
+    p99: rounded(quantile(others.map(ms), 0.99)),
+  });
+  return {
+    first_promote_ms: rounded(first!.promote_ms),
+    promote_ms: of(({ promote_ms }) => promote_ms),
+    first_answer_ms: of(({ first_answer_ms }) => first_answer_ms),
+    both_ms: of(({ promote_ms, first_answer_ms }) => promote_ms + first_answer_ms),
+  };
 }
 
 function report(perSecond: number, promotions: readonly Promotion[], answers: readonly Answer[]) {
-  const [first, ...others] = promotions.map(({ promote_ms }) => promote_ms);
-  const firstAnswers = promotions.map(({ first_answer_ms }) => first_answer_ms);
-  const times = answers.map(({ ms }) => ms);
+  const ms = answers.map((answer) => answer.ms);
   return {
     requests_per_second: rounded(perSecond),
     load: LOAD,
     promotions: promotions.length,
     by_the_new_one: promotions.filter(({ by_the_new_one }) => by_the_new_one).length,
-    promote_ms: { cold: rounded(first ?? 0), p50: rounded(median(others)), p99: rounded(quantile(others, 0.99)) },
-    first_answer_ms: { p50: rounded(median(firstAnswers)), p99: rounded(quantile(firstAnswers, 0.99)) },
+    ...times(promotions),
     requests: { all: answers.length, failed: answers.filter(({ status }) => status !== 200).length },
-    request_ms: { p50: rounded(median(times)), p99: rounded(quantile(times, 0.99)) },
+    request_ms: { p50: rounded(median(ms)), p99: rounded(quantile(ms, 0.99)) },
   };
 }
 

@@ -113,9 +113,9 @@ function build(
     id: input.id ?? id,
     external_id: input.external_id ?? null,
     prediction_id: original.prediction_id,
-    pair_id: input.pair_id ?? record?.pair_id ?? null,
+    pair_id: input.pair_id ?? named(record?.pair_id),
     edge_id: input.edge_id ?? null,
-    page_id: input.page_id ?? record?.page_id ?? null,
+    page_id: input.page_id ?? named(record?.page_id),
     premise,
     nli_hypothesis,
     original_label: original.label,
@@ -134,3 +134,6 @@ function build(
     created_at: input.created_at ?? created_at,
   };
 }
+
+/** A judgement may have been asked for under an empty name, which no correction takes. */
+const named = (name: string | null | undefined): string | null => (name === '' ? null : (name ?? null));

@@ -104,7 +104,7 @@ class GradientChild {
         if (this.#failure) return reject(this.#failure);
         this.#pending = { resolve, reject };
         // One that could not be started has no channel, and its 'error' is on the way
-        if (this.#process.connected) this.#process.send(message, (error) => error && this.#fail(error.message));
+        if (this.#process.connected) this.#process.send(message, (error) => error && this.#failAtItsEnd(error));
       });
     } finally {
       clearTimeout(patience);
@@ -119,6 +119,11 @@ class GradientChild {
   #receive(message: FromGradientChild): void {
     if (message.kind === 'broken') this.#fail(message.reason);
     else this.#pending?.resolve(message);
+  }
+
+  /** What cannot be sent to a child is sent to one that dies: how it ended says more than a broken pipe. */
+  #failAtItsEnd({ message }: Error): void {
+    void this.#ended.then(() => this.#fail(message));
   }
 
   /** The first reason is the one that is told. */

@@ -43,6 +43,16 @@ t.test('what is exported comes back as it was, once', async (t) => {
   });
 });
 
+t.test('what was judged under empty names is exported without them, and comes back', async (t) => {
+  const { url } = await learn(t);
+  const [judgement] = await judged(url, [{ ...PAIR, pair_id: '', page_id: '' }]);
+  const said = { prediction_id: judgement?.prediction_id, correct_label: 'refutes' };
+  t.match(row(await post(`${url}/corrections`, said)), { pair_id: null, page_id: null });
+  const exported = await get(`${url}/corrections/export`);
+  const { url: there } = await learn(t);
+  t.match(report(await send(there, exported.body as string)), { lines: 1, stored: 1, failed: 0 });
+});
+
 t.test('each line is stored or refused by itself, and told by its number', async (t) => {
   const { url } = await learn(t);
   const lines = [

@@ -221,10 +221,14 @@ export async function underWay({ url }: Client): Promise<number> {
   return open;
 }
 
-/** The state of the newest run. */
-export async function newestRun({ url }: Client): Promise<string | undefined> {
-  const { body } = await ask(`${url}/training-runs?limit=1`, {}, 200);
-  return (body as { items: { state: string }[] }).items[0]?.state;
+/** Whether the newest run, or the newest comparison, was given up. */
+export async function gaveUp({ url }: Client): Promise<boolean> {
+  const states: (string | undefined)[] = [];
+  for (const list of ['training-runs', 'shadow-comparisons']) {
+    const { body } = await ask(`${url}/${list}?limit=1`, {}, 200);
+    states.push((body as { items: { state: string }[] }).items[0]?.state);
+  }
+  return states.includes('failed');
 }
 
 const OPEN = new Set(['queued', 'running']);

@@ -10,10 +10,10 @@ import {
   damage,
   delivered,
   erasePage,
+  gaveUp,
   importAdapter,
   importLines,
   judge,
-  newestRun,
   promote,
   quiet,
   replaceOne,
@@ -62,12 +62,12 @@ export async function move(client: Client): Promise<void> {
   await delivered(client);
 }
 
-/** A run, unless one that was cut short goes on; where that was given up, another. */
+/** A run, unless one that was cut short goes on; where that or its comparison was given up, another. */
 async function learn(client: Client): Promise<void> {
   do {
     if ((await underWay(client)) === 0) await train(client, { epochs: 3 });
     await quiet(client);
-  } while ((await newestRun(client)) === 'failed');
+  } while (await gaveUp(client));
 }
 
 const UNITS = ['group.begun', 'group.unit.done', 'group.commit.before', 'group.commit.after', 'group.replied'] as const;

@@ -60,7 +60,7 @@ export class Attempt {
     } finally {
       letGo();
       this.#notes.close();
-      this.#options.waits.end(this.id);
+      this.#options.waits.end(this.id, 'child');
     }
   }
 

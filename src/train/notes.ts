@@ -84,9 +84,9 @@ export class Notes {
   #hearOfWaiting(message: ProgressMessage): void {
     const { log, waits } = this.#options;
     const { id: run } = this.#fence;
-    if (message.kind !== 'waiting') return waits.end(run);
+    if (message.kind !== 'waiting') return waits.end(run, 'child');
     log.error({ ...message, run }, 'a training run waits');
-    waits.begin(run, message.reason);
+    waits.begin(run, 'child', message.reason);
   }
 
   /** Stores at once what was heard. What could not be stored is told again with what is heard next. */

@@ -21,7 +21,7 @@ export async function whenThereIsRoom<T>(
   let tried = await attempted(act);
   if ('value' in tried) return tried.value;
   log.error({ err: tried.refusal, run, attempt }, 'a training run waits until there is room');
-  waits.begin(run, tried.reason);
+  waits.begin(run, 'service', tried.reason);
   try {
     while (!('value' in tried)) {
       if (signal.aborted) throw tried.refusal;
@@ -30,7 +30,7 @@ export async function whenThereIsRoom<T>(
     }
     return tried.value;
   } finally {
-    waits.end(run);
+    waits.end(run, 'service');
   }
 }
 

@@ -6,24 +6,27 @@ export interface Wait {
   readonly since: string;
 }
 
+/** Its child, with a state to save, and the service, with a note or a question: each may wait while the other goes on. */
+export type Waiter = 'child' | 'service';
+
 export class Waits {
-  readonly #waits = new Map<string, Wait>();
+  readonly #waits: Readonly<Record<Waiter, Map<string, Wait>>> = { child: new Map(), service: new Map() };
   readonly #now: () => string;
 
   constructor(now: () => string) {
     this.#now = now;
   }
 
-  /** A wait that has begun already began then. */
-  begin(run: string, reason: string): void {
-    this.#waits.set(run, { reason, since: this.#waits.get(run)?.since ?? this.#now() });
+  begin(run: string, waiter: Waiter, reason: string): void {
+    this.#waits[waiter].set(run, { reason, since: this.#now() });
   }
 
-  end(run: string): void {
-    this.#waits.delete(run);
+  end(run: string, waiter: Waiter): void {
+    this.#waits[waiter].delete(run);
   }
 
+  /** Null when neither waits. */
   of(run: string): Wait | null {
-    return this.#waits.get(run) ?? null;
+    return this.#waits.service.get(run) ?? this.#waits.child.get(run) ?? null;
   }
 }

@@ -1587,10 +1587,10 @@ export interface components {
              */
             replay: "none" | "confirmations";
             /**
-             * @description Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32.
+             * @description Numbers of the base model's Linears while training: `int8_backward` computes their gradients in 8-bit integers, `int8_forward` what they yield, `int8` both.
              * @enum {string}
              */
-            precision: "float32" | "int8_forward" | "int8";
+            precision: "float32" | "int8_backward" | "int8_forward" | "int8";
             /** @description Share of the steps in which the learning rate rises to its peak. */
             warmup_ratio: number;
             /** @description AdamW's, on everything that is trained. */
@@ -1630,10 +1630,10 @@ export interface components {
              */
             replay?: "none" | "confirmations";
             /**
-             * @description Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32. By default "float32", unless the model folder's errata.json says otherwise.
+             * @description Numbers of the base model's Linears while training: `int8_backward` computes their gradients in 8-bit integers, `int8_forward` what they yield, `int8` both. By default "int8_backward", unless the model folder's errata.json says otherwise.
              * @enum {string}
              */
-            precision?: "float32" | "int8_forward" | "int8";
+            precision?: "float32" | "int8_backward" | "int8_forward" | "int8";
             /** @description Share of the steps in which the learning rate rises to its peak. By default 0.1, unless the model folder's errata.json says otherwise. */
             warmup_ratio?: number;
             /** @description AdamW's, on everything that is trained. By default 0.01, unless the model folder's errata.json says otherwise. */

@@ -16,8 +16,8 @@ export type TargetModule = (typeof TARGET_MODULES)[number];
 export const REPLAYS = ['none', 'confirmations'] as const;
 export type Replay = (typeof REPLAYS)[number];
 
-/** Numbers of the base model's Linears while it trains: `int8_forward` computes their gradients in float32. */
-export const TRAINING_PRECISIONS = ['float32', 'int8_forward', 'int8'] as const;
+/** Numbers of the base model's Linears while it trains: in 8-bit integers are neither pass, one of the two, or both. */
+export const TRAINING_PRECISIONS = ['float32', 'int8_backward', 'int8_forward', 'int8'] as const;
 export type TrainingPrecision = (typeof TRAINING_PRECISIONS)[number];
 
 interface NumberField {
@@ -96,8 +96,8 @@ export const RECIPE = {
   precision: {
     kind: 'word',
     words: TRAINING_PRECISIONS,
-    fallback: 'float32',
-    help: "Numbers of the base model's Linears while training; `int8_forward` computes their gradients in float32.",
+    fallback: 'int8_backward',
+    help: "Numbers of the base model's Linears while training: `int8_backward` computes their gradients in 8-bit integers, `int8_forward` what they yield, `int8` both.",
   } as WordField<TrainingPrecision>,
   warmup_ratio: number(0.1, 0, 1, 'Share of the steps in which the learning rate rises to its peak.'),
   weight_decay: number(0.01, 0, 1, "AdamW's, on everything that is trained."),

@@ -41,7 +41,7 @@ t.test('each fault is told with its limit', async (t) => {
     [{ layers_to_transform: [-1] }, '/p/layers_to_transform', /from 0/],
     [{ layers_to_transform: ['1'] }, '/p/layers_to_transform', /numbers/],
     [{ layers_to_transform: 3 }, '/p/layers_to_transform', /a list/],
-    [{ precision: 'int4' }, '/p/precision', /^must be one of float32, int8_forward, int8$/],
+    [{ precision: 'int4' }, '/p/precision', /^must be one of float32, int8_backward, int8_forward, int8$/],
     [{ seed: -1 }, '/p/seed', /from 0 to 2147483647/],
     [{ lr: 1 }, '/p/lr', /^is not known; known are r, lora_alpha/],
     [{ __proto__: null, constructor: 1 }, '/p/constructor', /not known/],

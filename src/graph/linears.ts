@@ -44,17 +44,20 @@ export function int8Linears(weights: Weights, limit: Int8Limit): Linears {
   return (module, x) => add(product(x, weights(`${module}.weight`)), weights(`${module}.bias`));
 }
 
-/**
- * Computed in integers, differentiated by x as the float32 Linear they stand for: dx = dy·W, that product in float32 or
- * in integers too.
- */
-export function int8TrainingLinears(weights: Weights, limit: Int8Limit, backward: Precision): Linears {
-  const forward = int8Linears(weights, limit);
+/** In which numbers y = x·Wᵀ + b is computed, and in which its gradient dx = dy·W. */
+export interface Passes {
+  readonly forward: Precision;
+  readonly backward: Precision;
+}
+
+/** Either pass in integers, differentiated by x as the float32 Linear that both stand for. */
+export function int8TrainingLinears(weights: Weights, limit: Int8Limit, passes: Passes): Linears {
+  const forward = passes.forward === 'int8' ? int8Linears(weights, limit) : float32Linears(weights);
   const product = int8Products(limit);
   return (module, x) => {
     const w = weights(`${module}.weight`);
     const slope: Slope = (dy, sum) => {
-      if (backward === 'float32') return gemm(dy, w, sum);
+      if (passes.backward === 'float32') return gemm(dy, w, sum);
       const dx = product(dy, transpose(w, [1, 0]));
       return sum ? add(dx, sum) : dx;
     };

@@ -11,6 +11,7 @@ import { weightsOf } from '../graph/weights.js';
 import type { TrainingPrecision } from '../recipe.js';
 import { int8Limit } from '../runtime/int8.js';
 import { type Feeds, type Session, openSession } from '../runtime/session.js';
+import { PASSES } from './passes.js';
 
 export interface LowerLayersOptions {
   readonly checkpoint: Checkpoint;
@@ -39,7 +40,8 @@ type States = (rows: readonly Int32Array[]) => Promise<Float32Array[]>;
 
 async function openStates({ checkpoint, layers, precision, threads }: LowerLayersOptions): Promise<States> {
   const weights = weightsOf(checkpoint);
-  const linears = precision === 'float32' ? float32Linears(weights) : int8Linears(weights, await int8Limit());
+  const inIntegers = PASSES[precision].forward === 'int8';
+  const linears = inIntegers ? int8Linears(weights, await int8Limit()) : float32Linears(weights);
   const graph = compile(lowerLayers(checkpoint, layers, linears));
   const { directory, config } = checkpoint;
   const session: Session = await readUnchanged(checkpoint, () => openSession(graph, { directory, threads }));

@@ -12,6 +12,7 @@ import type { TrainingPrecision } from '../recipe.js';
 import { dropoutFeeds } from './dropout.js';
 import { openLowerLayers } from './lower-layers.js';
 import type { MicroBatch, MicroResult } from './micro-batch.js';
+import { PASSES } from './passes.js';
 import { type LoraPlan, type ParameterLayout, type ParameterTensor, adapterOf, parameterLayout } from './parameters.js';
 
 export interface TrainingOptions {
@@ -69,7 +70,7 @@ export async function openTraining({
 
 async function linearsIn(precision: TrainingPrecision, weights: Weights): Promise<Linears> {
   if (precision === 'float32') return float32Linears(weights);
-  return int8TrainingLinears(weights, await int8Limit(), precision === 'int8' ? 'int8' : 'float32');
+  return int8TrainingLinears(weights, await int8Limit(), PASSES[precision]);
 }
 
 function targets({ targets: rows }: MicroBatch): Feeds[string] {

@@ -327,20 +327,28 @@ await t.test('codes have no slope, a Linear in codes has that of the float32 one
       { data: floats(random, dims[0] * (dims[1] ?? 1), 1), shape: dims },
     ]),
   );
-  const graph = compile({
-    exact: slope(float32Linears(weights)),
-    forward: slope(int8TrainingLinears(weights, 127, 'float32')),
-    both: slope(int8TrainingLinears(weights, 127, 'int8')),
-  });
-  const session = await openSession(graph, { directory: os.tmpdir(), threads: 1 });
-  const { exact, forward, both } = await session.run(feeds, {});
-  t.same(forward, exact);
-  t.ok(
-    both!.some((value, i) => value !== exact![i]),
-    'another product',
-  );
-  const largest = Math.max(...exact!.map(Math.abs));
-  t.ok(Math.max(...exact!.map((value, i) => Math.abs(value - both![i]!))) < 0.03 * largest, 'and nearly the same');
+  const exact = float32Linears(weights);
+  const coded = int8Linears(weights, 127);
+  const [forward, backward, both] = [
+    int8TrainingLinears(weights, 127, { forward: 'int8', backward: 'float32' }),
+    int8TrainingLinears(weights, 127, { forward: 'float32', backward: 'int8' }),
+    int8TrainingLinears(weights, 127, { forward: 'int8', backward: 'int8' }),
+  ];
+  const all = Object.entries({ exact, coded, forward, backward, both });
+  const weighed = all.map(([name, linears]): [string, Value] => [`y of ${name}`, multiply(linears('m', x), dy)]);
+  const slopes = all
+    .filter(([name]) => name !== 'coded')
+    .map(([name, l]): [string, Value] => [`dx of ${name}`, slope(l)]);
+  const graph = compile(Object.fromEntries([...weighed, ...slopes]));
+  const found = await (await openSession(graph, { directory: os.tmpdir(), threads: 1 })).run(feeds, {});
+  t.same(found['y of forward'], found['y of coded']);
+  t.same(found['y of backward'], found['y of exact']);
+  t.same(found['y of both'], found['y of coded']);
+  t.same(found['dx of forward'], found['dx of exact']);
+  t.same(found['dx of backward'], found['dx of both'], 'the same product in integers');
+  const dx = found['dx of exact']!;
+  const distance = Math.max(...found['dx of both']!.map((value, i) => Math.abs(value - dx[i]!)));
+  t.ok(distance > 0 && distance < 0.03 * Math.max(...dx.map(Math.abs)), 'another product, and nearly the same');
 });
 
 await t.test('an input the loss does not depend on is named', async (t) => {

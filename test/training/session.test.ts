@@ -225,7 +225,7 @@ t.test('in integers the gradient points where that of float32 does', async (t) =
   const exact = await open({ linears: LAYER_LINEARS });
   const parameters = floats(random, exact.layout.length, 0.2);
   const { gradient } = await evaluate(exact, parameters, batch);
-  for (const precision of ['int8_forward', 'int8'] as const) {
+  for (const precision of ['int8_backward', 'int8_forward', 'int8'] as const) {
     const coded = await evaluate(await open({ linears: LAYER_LINEARS, precision }), parameters, batch);
     const cosine =
       dot(gradient, coded.gradient) / Math.sqrt(dot(gradient, gradient) * dot(coded.gradient, coded.gradient));

@@ -35,7 +35,7 @@ async function tried(checkpoint: Checkpoint, precision: TrainingPrecision) {
   return { fallback, gradient, exact: exact.gradient, children: pool.pids.length };
 }
 
-for (const precision of ['int8_forward', 'int8'] as const) {
+for (const precision of ['int8_backward', 'int8_forward', 'int8'] as const) {
   t.test(`${precision}: a checkpoint that bears it is trained in it`, async (t) => {
     const { fallback, gradient, exact, children } = await tried(await openCheckpoint(golden), precision);
     t.equal(fallback, null);
@@ -50,15 +50,32 @@ for (const precision of ['int8_forward', 'int8'] as const) {
   });
 }
 
-/** A channel that is always 0 and whose weights are huge: float32 does not notice, the codes of all other weights become 0. */
+/**
+ * Huge weights that float32 does not notice: on the way from a hidden channel that every norm makes 0, and on the way to
+ * a value and to an inner state of the feed-forward that nothing reads. The codes of what shares their rows and columns
+ * become 0, so that neither pass survives in integers.
+ */
+const OUTLIERS: readonly { of: RegExp; at: 'channel' | 'row' | 'column'; becomes: number }[] = [
+  { of: /LayerNorm\.(weight|bias)$/, at: 'channel', becomes: 0 },
+  { of: /(query|key|value)_proj\.weight$|intermediate\.dense\.weight$/, at: 'column', becomes: 10_000 },
+  { of: /value_proj\.weight$|intermediate\.dense\.weight$/, at: 'row', becomes: 10_000 },
+  { of: /output\.dense\.weight$/, at: 'column', becomes: 0 },
+];
+const OUTLIER = 7;
+
 async function withOutliers(t: Test): Promise<Checkpoint> {
   const files = readFiles(golden);
-  const width = files.config.hidden_size;
-  const tensors = [...files.tensors.keys()].reduce((all, name) => {
-    if (/LayerNorm\.(weight|bias)$/.test(name)) return altered(all, name, (x, i) => (i === 7 ? 0 : x));
-    const reads = /(query|key|value)_proj\.weight$|intermediate\.dense\.weight$/.test(name);
-    return reads ? altered(all, name, (x, i) => (i % width === 7 ? 10_000 : x)) : all;
-  }, files.tensors);
+  let { tensors } = files;
+  for (const [name, { shape }] of files.tensors)
+    for (const { of, at, becomes } of OUTLIERS) {
+      const width = shape.at(-1)!;
+      const placeOf = {
+        channel: (i: number) => i,
+        row: (i: number) => Math.floor(i / width),
+        column: (i: number) => i % width,
+      };
+      if (of.test(name)) tensors = altered(tensors, name, (x, i) => (placeOf[at](i) === OUTLIER ? becomes : x));
+    }
   return openCheckpoint(await writeFiles(path.join(t.testdir(), 'outliers'), { ...files, tensors }));
 }
 

@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Checkpoint, openCheckpoint } from '../src/checkpoint/checkpoint.js';
 import { openEngine } from '../src/engine/engine.js';
 import { packageRoot } from '../src/package.js';
+import { RECIPE_DEFAULTS, type TrainingPrecision } from '../src/recipe.js';
 import { openText } from '../src/text/text.js';
 import { idsOf, tokenizerOf } from './peers/contenders.js';
 import { SETTLE_MS, timesFaster } from './peers/interleave.js';
@@ -56,10 +57,16 @@ async function inference(checkpoint: Checkpoint): Promise<Opened> {
 }
 
 async function training(checkpoint: Checkpoint): Promise<Opened> {
-  const steps = await openSteps(checkpoint, { children: os.availableParallelism(), threads: 1 });
+  const inPrecision = (precision: TrainingPrecision) =>
+    openSteps(checkpoint, { children: os.availableParallelism(), threads: 1, precision });
+  const [exact, usual] = [await inPrecision('float32'), await inPrecision(RECIPE_DEFAULTS.precision)];
   const lengths = Array.from({ length: 8 }, () => TOKENS);
   const batch = trainingExamples(lengths, checkpoint.config);
-  return { works: { 'training step 8x64': () => steps.step(batch) }, close: () => steps.close() };
+  const works = {
+    'training step 8x64, float32': () => exact.step(batch),
+    [`training step 8x64, ${RECIPE_DEFAULTS.precision}`]: () => usual.step(batch),
+  };
+  return { works, close: () => Promise.all([exact.close(), usual.close()]) };
 }
 
 /** Other pairs in every round: texts that were seen are found in the tokenizer's cache. */

@@ -13,7 +13,7 @@ import { type OpenRegistryParts, openRegistry, type Registry } from './registry.
 import type { Text } from './text/text.js';
 import { openTrainingRuns, recipeInForce } from './train/open.js';
 import type { Training } from './train/train.js';
-import { prepareTrainingData } from './training-data/prepare.js';
+import { readReviews } from './training-data/reviews.js';
 import type { Log } from './log.js';
 
 export interface LearningParts {
@@ -53,7 +53,7 @@ export async function openAdapters(parts: LearningParts): Promise<Adapters> {
     labels,
     base: { name: base.name, digest: base.digest },
     adapters: registry,
-    reviews: () => prepareTrainingData(database),
+    reviews: () => readReviews(database),
     gate: gateOf(parts.config),
     newId,
     now,

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import os from 'node:os';
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
+import { RECIPE_DEFAULTS } from '../../src/recipe.js';
 import { batchesPerEpoch, epochBatches } from '../../src/training/batches.js';
 import { correctionLines } from '../support/correction-lines.js';
 import { peakMemory } from '../support/process-tree.js';
@@ -20,7 +21,7 @@ const SAMPLED_STEPS = 30;
 export async function readinessAgainstRows(sizes: readonly number[]): Promise<Curve> {
   const points: Point[] = [];
   for (const rows of sizes) {
-    const server = await startServer({ ERRATA_INFERENCE_CHILDREN: '1' });
+    const server = await startServer({ ERRATA_INFERENCE_CHILDREN: '1', ERRATA_TRAIN_AFTER: '0' });
     const [importMs] = await timed(() => send(server.url, rows), 1, 0);
     const ready = await timed(() => answered(fetch(`${server.url}/training-runs/readiness`)), REPETITIONS, 0);
     const peak_mb = rounded(peakMemory(server.pid), 0);
@@ -43,7 +44,8 @@ async function answered(response: Promise<Response>): Promise<void> {
 
 /** Seconds of runs of 3 epochs in batches of 8 on realistic lengths, from the mean of a sample of their own steps. */
 export async function runsAgainstCorrections(checkpoint: Checkpoint): Promise<Curve> {
-  const steps = await openSteps(checkpoint, { children: os.availableParallelism(), threads: 1 });
+  const { precision } = RECIPE_DEFAULTS;
+  const steps = await openSteps(checkpoint, { children: os.availableParallelism(), threads: 1, precision });
   const plan = { seed: SEED, batchSize: BATCH };
   const points: Point[] = [];
   for (const corrections of CORRECTIONS) {

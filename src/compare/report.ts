@@ -8,15 +8,18 @@ import { type LeakCheck, withoutLeaks } from '../evaluation/leaks.js';
 import { type Evaluation, evaluate } from '../evaluation/report.js';
 import type { AdapterRef } from '../db/prediction-rows.js';
 
-/** A usable review with its side of the split. */
-export interface SidedRow extends ReviewedRow {
-  readonly side: 'train' | 'validation';
+/** The usable corrections and confirmations, by their side of the split. */
+export interface Reviews {
+  readonly held: readonly ReviewedRow[];
+  /** Read while they are looked through: they may be too many to be held at once. */
+  readonly trained: Iterable<TrainedRow> | AsyncIterable<TrainedRow>;
 }
+
+type TrainedRow = Pick<ReviewedRow, 'group_key' | 'premise' | 'nli_hypothesis'>;
 
 export interface ReportParts extends JudgeBothParts {
   readonly base: { readonly name: string; readonly digest: string };
-  /** The usable corrections and confirmations of both sides. */
-  readonly reviews: () => Promise<{ readonly rows: readonly SidedRow[] }>;
+  readonly reviews: () => Promise<Reviews>;
   readonly gate?: Partial<GateLimits>;
   readonly bootstrap?: BootstrapOptions;
 }
@@ -44,19 +47,15 @@ export async function compareAdapters(parts: ReportParts, compared: Compared, si
   const { base, bootstrap = BOOTSTRAP } = parts;
   const gate = { ...GATE, ...parts.gate };
   const pause = inTurns(signal);
-  const { rows: reviews } = await parts.reviews();
-  const held = reviews.filter(({ side }) => side === 'validation');
-  const trained = reviews.filter(({ side }) => side === 'train');
+  const { held, trained } = await parts.reviews();
   const { rows, check } = await withoutLeaks(held, trained, pause);
   const digests = { old: compared.old?.digest ?? null, new: compared.new?.digest ?? null };
-  const judged = await judgeBoth(parts, rows.map(withoutSide), digests, signal);
+  const judged = await judgeBoth(parts, rows, digests, signal);
   const evaluation = await evaluate(judged.rows, { limits: gate, bootstrap, pause });
   const { not_judged, latency } = judged;
   const manifest = manifestOf(judged.rows);
   return { ...evaluation, base, ...compared, manifest, leak_check: check, not_judged, latency, gate, bootstrap };
 }
-
-const withoutSide = ({ side: _side, ...row }: SidedRow): ReviewedRow => row;
 
 function manifestOf(rows: readonly JudgedRow[]): string {
   const hash = createHash('sha256');

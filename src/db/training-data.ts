@@ -7,14 +7,12 @@ import type { Schema, Side } from './schema.js';
 import { newestRun } from './training-run-rows.js';
 import type { WhyNot } from './usability.js';
 
-/** A correction or confirmation that is trained on, or compared on. */
+/** A correction or confirmation that is trained on, or compared on. Without its texts: there may be a million. */
 export interface TrainingRow {
   readonly correction_id: string;
   readonly page_id: string | null;
   readonly group_key: string;
   readonly side: Side;
-  readonly premise: string;
-  readonly nli_hypothesis: string;
   readonly original_label: Label;
   readonly correct_label: Label;
   readonly original_confidence: number;
@@ -49,6 +47,12 @@ const ROWS_PER_READ = 500;
 /** Every current row, oldest first. */
 export function scanCorrections(db: Kysely<Schema>) {
   return db.selectFrom('nli_corrections').select(COLUMNS).orderBy('created_at').orderBy('id').stream(ROWS_PER_READ);
+}
+
+/** The texts of every current row, oldest first. */
+export function scanTexts(db: Kysely<Schema>) {
+  const columns = ['id', 'premise', 'nli_hypothesis'] as const;
+  return db.selectFrom('nli_corrections').select(columns).orderBy('created_at').orderBy('id').stream(ROWS_PER_READ);
 }
 
 export type ScannedCorrection = ReturnType<typeof scanCorrections> extends AsyncIterableIterator<infer R> ? R : never;

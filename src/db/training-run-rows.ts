@@ -154,11 +154,13 @@ export const readCheckpoints = (db: Kysely<Schema>, run_id: string): Promise<Run
     .orderBy('epoch', 'desc')
     .execute();
 
+const PAIRS_PER_READ = 500;
+
 /** A pair to learn from. */
 export interface TrainingPair {
   readonly correction_id: string;
   readonly premise: string;
-  readonly nli_hypothesis: string;
+  readonly hypothesis: string;
   readonly correct_label: Label;
   readonly kind: 'correction' | 'confirmation';
 }
@@ -167,24 +169,24 @@ export interface TrainingPair {
  * What the run trains on, in the order of ids. A correction that was replaced or withdrawn since is still there in the
  * history: a run that is resumed learns from what it began with.
  */
-export async function readTrainingPairs(db: Kysely<Schema>, run_id: string): Promise<TrainingPair[]> {
+export async function* trainingPairs(db: Kysely<Schema>, run_id: string): AsyncGenerator<TrainingPair> {
   const columns = ['id as correction_id', 'premise', 'nli_hypothesis', 'correct_label', 'original_label'] as const;
   const ids = db
     .selectFrom('training_run_corrections')
     .select('correction_id')
     .where('run_id', '=', run_id)
     .where('used', '=', 1);
-  const rows = await db
+  const rows = db
     .selectFrom('nli_corrections')
     .select(columns)
     .where('id', 'in', ids)
     .unionAll(db.selectFrom('nli_correction_history').select(columns).where('id', 'in', ids))
     .orderBy('correction_id')
-    .execute();
-  return rows.map(({ original_label, ...pair }) => ({
-    ...pair,
-    kind: original_label === pair.correct_label ? 'confirmation' : 'correction',
-  }));
+    .stream(PAIRS_PER_READ);
+  for await (const { original_label, nli_hypothesis, ...pair } of rows) {
+    const kind = original_label === pair.correct_label ? 'confirmation' : 'correction';
+    yield { ...pair, hypothesis: nli_hypothesis, kind };
+  }
 }
 
 /** What tells, cheaply, whether more corrections may be new than before. */

@@ -21,34 +21,50 @@ type Leak = 'same_page' | 'same_text' | 'near_text';
 
 const textOf = ({ premise, nli_hypothesis }: Texts): string => `${premise}\n${nli_hypothesis}`;
 
-function* textsOf(rows: readonly Texts[]): Generator<string> {
-  for (const row of rows) yield textOf(row);
-}
-
 /** What a copy changes without changing the meaning is taken away. */
 const plain = (row: Texts): string => textOf(row).normalize('NFKC').toLowerCase().replace(/\s+/gu, ' ').trim();
+
+/** What was seen of the training side while it went by. */
+class Seen {
+  rows = 0;
+  readonly pages = new Set<string>();
+  /** Those of the held-out texts that are there too. */
+  readonly texts = new Set<string>();
+  readonly #held: ReadonlySet<string>;
+
+  constructor(held: readonly Texts[]) {
+    this.#held = new Set(held.map(plain));
+  }
+
+  async *textsOf(trained: Trained): AsyncGenerator<string> {
+    for await (const row of trained) {
+      this.rows += 1;
+      this.pages.add(row.group_key);
+      const text = plain(row);
+      if (this.#held.has(text)) this.texts.add(text);
+      yield textOf(row);
+    }
+  }
+}
+
+type Trained = Iterable<Texts> | AsyncIterable<Texts>;
 
 /** The held-out rows without those that leak, and what was found. Near: word 3-gram Jaccard of at least 0.9. */
 export async function withoutLeaks<R extends Texts>(
   held: readonly R[],
-  trained: readonly Texts[],
+  trained: Trained,
   pause: Pause = () => undefined,
 ): Promise<{ readonly rows: R[]; readonly check: LeakCheck }> {
-  const pages = new Set(trained.map(({ group_key }) => group_key));
-  const texts = new Set<string>();
-  for (const row of trained) {
-    texts.add(plain(row));
-    await pause();
-  }
-  const near = await nearAny(held.map(textOf), textsOf(trained), pause);
+  const seen = new Seen(held);
+  const near = await nearAny(held.map(textOf), seen.textsOf(trained), pause);
   const leaks: (Leak | null)[] = [];
   for (const [at, row] of held.entries()) {
     await pause();
-    if (pages.has(row.group_key)) leaks.push('same_page');
-    else if (texts.has(plain(row))) leaks.push('same_text');
+    if (seen.pages.has(row.group_key)) leaks.push('same_page');
+    else if (seen.texts.has(plain(row))) leaks.push('same_text');
     else leaks.push(near[at] ? 'near_text' : null);
   }
   const count = (leak: Leak): number => leaks.filter((one) => one === leak).length;
   const found = { same_page: count('same_page'), same_text: count('same_text'), near_text: count('near_text') };
-  return { rows: held.filter((_, at) => leaks[at] === null), check: { training_rows: trained.length, ...found } };
+  return { rows: held.filter((_, at) => leaks[at] === null), check: { training_rows: seen.rows, ...found } };
 }

@@ -127,24 +127,22 @@ function near(a: Uint32Array, b: Uint32Array): boolean {
   return small.length >= NEAR * large.length && jaccard(small, large) >= NEAR;
 }
 
+type Texts = Iterable<string> | AsyncIterable<string>;
+
 /**
- * For each of `left`, whether one of `right` is near to it. Memory is for `left` alone. `pause` is called between texts, so
+ * For each of `left`, whether one of `right` is near to it. Memory is for the grams of `left` alone. `pause` is called between texts, so
  * that a hundred thousand of them need not hold up a thread that answers requests.
  */
-export async function nearAny(
-  left: readonly string[],
-  right: Iterable<string>,
-  pause: Pause = () => undefined,
-): Promise<boolean[]> {
+export async function nearAny(left: Texts, right: Texts, pause: Pause = () => undefined): Promise<boolean[]> {
   const sets: Uint32Array[] = [];
-  for (const text of left) {
+  for await (const text of left) {
     await pause();
     sets.push(gramsOf(text));
   }
   const counts = await countGrams(sets, pause);
   const index = await indexOf(sets, counts, pause);
   const found = sets.map(() => false);
-  for (const text of right) {
+  for await (const text of right) {
     await pause();
     const grams = gramsOf(text);
     for (const gram of rarest(grams, counts))

@@ -1,5 +1,5 @@
 /** What a run's child is to do: the run's pairs as token ids, with the recipe. */
-import { readTrainingPairs, type TrainingPair } from '../db/training-run-rows.js';
+import { type TrainingPair, trainingPairs } from '../db/training-run-rows.js';
 import type { CheckpointLabel, Label } from '../labels.js';
 import type { Recipe } from '../recipe.js';
 import type { Encoded } from '../text/text.js';
@@ -8,7 +8,7 @@ import type { RunnerOptions } from './options.js';
 import { openStates } from './states.js';
 import { unlessStopped } from './stop.js';
 import { withReplay } from '../training/replay.js';
-import { createJob, type Job } from '../training/supervisor.js';
+import { createJob, type Job, type JobInput } from '../training/supervisor.js';
 
 export interface PreparedJob {
   readonly job: Job;
@@ -23,31 +23,33 @@ export async function prepareJob(
   recipe: Recipe,
   signal: AbortSignal,
 ): Promise<PreparedJob> {
-  const { checkpoint, code_version, children } = options;
-  const pairs = await readTrainingPairs(options.database.kysely, fence.id);
-  const texts = pairs.map(({ premise, nli_hypothesis }) => ({ premise, hypothesis: nli_hypothesis }));
-  const encoded = await unlessStopped(options.encode(texts, recipe.max_tokens, signal), signal);
-  const rows = rowsOf(options.labels, pairs, encoded);
+  const { checkpoint, code_version, children, labels, database, encode } = options;
+  const pairs = trainingPairs(database.kysely, fence.id);
+  const data = await unlessStopped(dataOf(labels, encode(pairs, recipe.max_tokens, signal)), signal);
+  const rows = withReplay(data.correction, data.confirmation);
+  if (rows.length === 0) throw new Error('none of the corrections can be encoded');
   const { directory, checkpoints: states } = await openStates(options, fence);
   const job = createJob({ checkpoint, recipe, code_version, rows, directory, states, children });
-  return { job, skipped: skippedOf(pairs, encoded) };
+  return { job, skipped: data.skipped };
 }
 
-function rowsOf(labels: readonly CheckpointLabel[], pairs: readonly TrainingPair[], encoded: readonly Encoded[]) {
-  const of = (kind: TrainingPair['kind']) =>
-    pairs.flatMap((pair, i) => {
-      const { ids } = encoded[i] as { ids?: Int32Array };
-      return ids === undefined || pair.kind !== kind ? [] : [{ ids, label: placeOf(labels, pair.correct_label) }];
-    });
-  const rows = withReplay(of('correction'), of('confirmation'));
-  if (rows.length === 0) throw new Error('none of the corrections can be encoded');
-  return rows;
+interface Data extends Record<TrainingPair['kind'], Row[]> {
+  readonly skipped: PreparedJob['skipped'][number][];
 }
 
-const skippedOf = (pairs: readonly TrainingPair[], encoded: readonly Encoded[]): PreparedJob['skipped'] =>
-  encoded.flatMap((one, i) =>
-    'code' in one ? [{ type: 'left_out', correction_id: pairs[i]?.correction_id, reason: one.code }] : [],
-  );
+type Row = JobInput['rows'][number];
+
+/** Texts are let go as they are encoded: all of a large table do not fit into memory. */
+async function dataOf(
+  labels: readonly CheckpointLabel[],
+  encoded: AsyncIterable<[TrainingPair, Encoded]>,
+): Promise<Data> {
+  const data: Data = { correction: [], confirmation: [], skipped: [] };
+  for await (const [{ correction_id, kind, correct_label }, one] of encoded)
+    if ('code' in one) data.skipped.push({ type: 'left_out', correction_id, reason: one.code });
+    else data[kind].push({ ids: one.ids, label: placeOf(labels, correct_label) });
+  return data;
+}
 
 function placeOf(labels: readonly CheckpointLabel[], wanted: Label): number {
   const place = labels.findIndex(({ label }) => label === wanted);

@@ -96,20 +96,30 @@ export function textFiles({ model }: Pick<Config, 'model'>, maxTokens: number) {
 const PAIRS_AT_ONCE = 64;
 
 /** A tokenizer of its own: a run's thousands of pairs must not stand before the requests, and its limit may differ. */
-async function encodePairs(
+async function* encodePairs<P extends PairTexts>(
   files: ReturnType<typeof textFiles>,
-  pairs: readonly PairTexts[],
+  pairs: AsyncIterable<P>,
   signal: AbortSignal,
-): Promise<readonly Encoded[]> {
+): AsyncGenerator<[P, Encoded]> {
   const text = await openText(files);
   try {
-    const encoded: Encoded[] = [];
-    for (let from = 0; from < pairs.length; from += PAIRS_AT_ONCE) {
+    for await (const some of atOnce(pairs, PAIRS_AT_ONCE)) {
       signal.throwIfAborted();
-      encoded.push(...(await text.encode(pairs.slice(from, from + PAIRS_AT_ONCE))));
+      const encoded = await text.encode(some);
+      for (const [at, pair] of some.entries()) yield [pair, encoded[at] as Encoded];
     }
-    return encoded;
   } finally {
     await text.close();
   }
+}
+
+async function* atOnce<T>(items: AsyncIterable<T>, most: number): AsyncGenerator<T[]> {
+  let some: T[] = [];
+  for await (const item of items) {
+    some.push(item);
+    if (some.length < most) continue;
+    yield some;
+    some = [];
+  }
+  if (some.length > 0) yield some;
 }

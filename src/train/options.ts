@@ -29,8 +29,12 @@ export interface RunnerOptions {
   readonly directory: string;
   /** Processes that compute gradients, at most. */
   readonly children: number;
-  /** Token ids of each pair, in order; given up when the signal is aborted. */
-  encode(pairs: readonly PairTexts[], maxTokens: number, signal: AbortSignal): Promise<readonly Encoded[]>;
+  /** Each pair with its token ids, in order; given up when the signal is aborted. */
+  encode<P extends PairTexts>(
+    pairs: AsyncIterable<P>,
+    maxTokens: number,
+    signal: AbortSignal,
+  ): AsyncIterable<[P, Encoded]>;
   /** Stores the adapter durably and gives it its version. Rejects with Problem 'stale-precondition' for a late attempt. */
   keepAdapter(trained: TrainedAdapter): Promise<{ readonly id: string }>;
   /** Puts a comparison of the adapter with the active one on its way. Rejects like keepAdapter. */

@@ -1,19 +1,12 @@
 /** Corrections → the rows a run trains on and a comparison judges, each on its side, and why the others are left out. */
 import type { Database } from '../db/database.js';
 import type { Side } from '../db/schema.js';
-import {
-  type LeftOut,
-  readSides,
-  scanCorrections,
-  type ScannedCorrection,
-  type TrainingRow,
-  withdrawnIds,
-} from '../db/training-data.js';
+import { type LeftOut, readSides, scanCorrections, type TrainingRow, withdrawnIds } from '../db/training-data.js';
 import { MIN_CONFIDENCE } from '../db/usability.js';
 import { decideSides, SPLIT } from '../evaluation/split.js';
 import { inTurns, mapped, type Pause } from '../evaluation/turns.js';
 import { groupsOf, leaksIn } from './sides.js';
-import { sift } from './sift.js';
+import { type ReadRow, readRow, sift } from './sift.js';
 
 export interface PrepareOptions {
   /** A correction counts when the model was surer than this of its error; 0.8 by default. */
@@ -41,10 +34,10 @@ export interface Prepared {
 /** A turn of this thread's work; others come after each. */
 export const TURN_MS = 5;
 
-async function read(db: Database['kysely'], pause: Pause): Promise<ScannedCorrection[]> {
-  const rows: ScannedCorrection[] = [];
+async function readAll(db: Database['kysely'], pause: Pause): Promise<ReadRow[]> {
+  const rows: ReadRow[] = [];
   for await (const row of scanCorrections(db)) {
-    rows.push(row);
+    rows.push(readRow(row));
     await pause();
   }
   return rows;
@@ -52,11 +45,12 @@ async function read(db: Database['kysely'], pause: Pause): Promise<ScannedCorrec
 
 /** The rows that do not leak, counted. */
 async function withoutLeaks(
+  db: Database['kysely'],
   sided: readonly TrainingRow[],
   left_out: LeftOut[],
   pause: Pause,
 ): Promise<Pick<Prepared, 'rows' | 'counts'>> {
-  const leaks = await leaksIn(sided, pause);
+  const leaks = await leaksIn(db, sided, pause);
   const counts = { usable: 0, confirmations: 0, train: 0, validation: 0, left_out: 0 };
   const rows: TrainingRow[] = [];
   const keep = (row: TrainingRow): void => {
@@ -76,8 +70,12 @@ async function planned(
   fix: (fresh: [string, Side][]) => Promise<[string, Side][]>,
 ): Promise<Prepared> {
   const pause = inTurns(TURN_MS);
-  const scanned = await read(database.kysely, pause);
-  const { candidates, left_out } = await sift(scanned, min_confidence, new Set(exclude), pause);
+  const { candidates, left_out } = await sift(
+    await readAll(database.kysely, pause),
+    min_confidence,
+    new Set(exclude),
+    pause,
+  );
   for (const correction_id of await withdrawnIds(database.kysely))
     left_out.push({ correction_id, reason: 'withdrawn' });
   const sides = await readSides(database.kysely);
@@ -88,7 +86,7 @@ async function planned(
     (row): TrainingRow => ({ ...row, side: sides.get(row.group_key) as Side }),
     pause,
   );
-  return { ...(await withoutLeaks(sided, left_out, pause)), left_out, fresh };
+  return { ...(await withoutLeaks(database.kysely, sided, left_out, pause)), left_out, fresh };
 }
 
 /** The split that a run would make now; nothing is stored. */

@@ -1,9 +1,12 @@
-/** What the split into sides goes by: groups that stay whole, and no text on both sides. Pure. */
+/** What the split into sides goes by: groups that stay whole, and no text on both sides. */
+import type { Database } from '../db/database.js';
+import type { Side } from '../db/schema.js';
 import type { TrainingRow } from '../db/training-data.js';
 import { nearAny } from '../evaluation/near-duplicates.js';
 import type { Group } from '../evaluation/split.js';
 import { grouped, mapped, type Pause } from '../evaluation/turns.js';
 import type { Candidate } from './sift.js';
+import { withTexts } from './texts.js';
 
 /** Rows by group, counted by what is to be balanced: labels, labels of corrections and of confirmations, and all. */
 export async function groupsOf(candidates: readonly Candidate[], pause: Pause): Promise<Group[]> {
@@ -19,16 +22,16 @@ function strataOf(rows: readonly Candidate[]): Record<string, number> {
   return strata;
 }
 
-const textOf = ({ premise, nli_hypothesis }: Candidate): string => `${premise}\n${nli_hypothesis}`;
-
-function* textsOf(rows: readonly Candidate[]): Generator<string> {
-  for (const row of rows) yield textOf(row);
-}
-
 /** Ids of held-out rows whose text is nearly one of the training side: they would be answered from memory. */
-export async function leaksIn(rows: readonly TrainingRow[], pause: Pause): Promise<Set<string>> {
+export async function leaksIn(db: Database['kysely'], rows: readonly TrainingRow[], pause: Pause): Promise<Set<string>> {
   const sides = await grouped(rows, ({ side }) => side, pause);
-  const held = sides.get('validation') ?? [];
-  const near = await nearAny(await mapped(held, textOf, pause), textsOf(sides.get('train') ?? []), pause);
-  return new Set(held.filter((_, at) => near[at]).map(({ correction_id }) => correction_id));
+  const held: string[] = [];
+  const textsOf = async function* (side: Side, seen: string[] = []): AsyncGenerator<string> {
+    for await (const { correction_id, premise, nli_hypothesis } of withTexts(db, sides.get(side) ?? [], pause)) {
+      seen.push(correction_id);
+      yield `${premise}\n${nli_hypothesis}`;
+    }
+  };
+  const near = await nearAny(textsOf('validation', held), textsOf('train'), pause);
+  return new Set(held.filter((_, at) => near[at]));
 }

@@ -7,20 +7,24 @@ import { grouped, type Pause } from '../evaluation/turns.js';
 /** A row that has no side yet. */
 export type Candidate = Omit<TrainingRow, 'side'>;
 
-const empty = ({ premise, nli_hypothesis }: ScannedCorrection): boolean =>
-  normaliseText(premise) === '' || normaliseText(nli_hypothesis) === '';
+/** A correction as it is kept while data are planned: what its texts decide, without them. */
+export interface ReadRow extends Omit<ScannedCorrection, 'premise' | 'nli_hypothesis'> {
+  readonly group_key: string;
+  readonly empty: boolean;
+}
 
-function candidate(row: ScannedCorrection): Candidate {
-  const { id, page_id, premise, nli_hypothesis, original_label, correct_label, original_confidence, review_source } =
-    row;
+export function readRow({ premise, nli_hypothesis, ...row }: ScannedCorrection): ReadRow {
+  const empty = normaliseText(premise) === '' || normaliseText(nli_hypothesis) === '';
+  return { ...row, group_key: groupKey(row.page_id, premise), empty };
+}
+
+function candidate(row: ReadRow): Candidate {
+  const { id, page_id, group_key, original_label, correct_label, original_confidence, review_source } = row;
   const kind = original_label === correct_label ? 'confirmation' : 'correction';
-  const group_key = groupKey(page_id, premise);
   return {
     correction_id: id,
     page_id,
     group_key,
-    premise,
-    nli_hypothesis,
     original_label,
     correct_label,
     original_confidence,
@@ -30,7 +34,7 @@ function candidate(row: ScannedCorrection): Candidate {
 }
 
 async function reasonsOf(
-  rows: readonly ScannedCorrection[],
+  rows: readonly ReadRow[],
   minConfidence: number,
   pause: Pause,
 ): Promise<Map<string, WhyNot | null>> {
@@ -49,7 +53,7 @@ export interface Sifted {
 
 /** Each correction once: a candidate, or left out for its reason. */
 export async function sift(
-  rows: readonly ScannedCorrection[],
+  rows: readonly ReadRow[],
   minConfidence: number,
   exclude: ReadonlySet<string>,
   pause: Pause,
@@ -59,7 +63,7 @@ export async function sift(
   for (const row of rows) {
     await pause();
     const why = reasons.get(row.id) ?? null;
-    const reason = exclude.has(row.id) ? 'excluded' : empty(row) ? 'empty' : why === 'confirmation' ? null : why;
+    const reason = exclude.has(row.id) ? 'excluded' : row.empty ? 'empty' : why === 'confirmation' ? null : why;
     if (reason === null) sifted.candidates.push(candidate(row));
     else sifted.left_out.push({ correction_id: row.id, reason });
   }

@@ -2,14 +2,13 @@
 import path from 'node:path';
 import t from 'tap';
 import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import type { SidedRow } from '../../src/compare/report.js';
 import { ENGINE_DEFAULTS, openEngine } from '../../src/engine/engine.js';
 import { labelMap, type Label } from '../../src/labels.js';
 import { packageRoot } from '../../src/package.js';
 import { openText } from '../../src/text/text.js';
 import { openFor } from '../db/fixtures/open.js';
 import { randomAdapter } from '../support/tensor-adapter.js';
-import { open, sided } from './fixtures/comparisons.js';
+import { open, reviewsOf, sided, type SidedRow } from './fixtures/comparisons.js';
 
 const SUBJECTS = ['The river', 'A new law', 'The treatment', 'Her brother', 'The old bridge', 'Nobody'];
 const VERBS = ['was closed in March', 'reduced pain', 'crossed the border', 'is open to all'];
@@ -66,7 +65,7 @@ t.test('the bundled model against a random adapter: every figure is that of the 
     engine,
     labels,
     adapters: { resolve: async () => ref },
-    reviews: async () => ({ rows }),
+    reviews: reviewsOf(rows),
   });
   const before = engine.status().totals;
   const { report, state, error } = await wait((await start({ old: 'base', new: 'v1' })).id);

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { openFor } from '../db/fixtures/open.js';
 import type { EngineBehaviour } from '../support/stand-ins.js';
-import { open, sided, V1 } from './fixtures/comparisons.js';
+import { open, reviewsOf, sided, V1 } from './fixtures/comparisons.js';
 
 /** One for all tests that leave nothing waiting in it. */
 const database = await openFor(t);
@@ -29,7 +29,7 @@ t.test('queued, then succeeded with its report, its summary at the top', async (
 
 t.test('each adapter judges every held-out row, and no row of the training side', async (t) => {
   const rows = [sided(1), sided(2, { kind: 'confirmation' }), sided(3, { side: 'train' })];
-  const { start, wait, engine } = open(t, database, { reviews: async () => ({ rows }) });
+  const { start, wait, engine } = open(t, database, { reviews: reviewsOf(rows) });
   const { report } = await wait((await start({ old: 'v1', new: 'v2' })).id);
   t.equal(report?.sets.union.n, 2);
   const both = engine.calls.filter(({ options }) => options.adapters);
@@ -42,21 +42,21 @@ t.test('each adapter judges every held-out row, and no row of the training side'
 
 t.test('a row that the training side knows is not judged, and is counted', async (t) => {
   const rows = [sided(1), sided(2, { group_key: 'page:x' }), sided(3, { side: 'train', group_key: 'page:x' })];
-  const { start, wait } = open(t, database, { reviews: async () => ({ rows }) });
+  const { start, wait } = open(t, database, { reviews: reviewsOf(rows) });
   const { report } = await wait((await start({ old: 'v1', new: 'v2' })).id);
   t.match(report, { sets: { union: { n: 1 } }, leak_check: { same_page: 1 } });
 });
 
 t.test('texts that the model cannot take are counted, not judged', async (t) => {
   const rows = [sided(1), sided(2, { premise: ' ' }), sided(3, { premise: 'x'.repeat(20_001) })];
-  const { start, wait } = open(t, database, { reviews: async () => ({ rows }) });
+  const { start, wait } = open(t, database, { reviews: reviewsOf(rows) });
   const { report } = await wait((await start({ old: 'v1', new: 'v2' })).id);
   t.match(report, { sets: { union: { n: 1 } }, not_judged: { 'premise-empty': 1, 'premise-too-long': 1 } });
 });
 
 t.test('the newest reviews count: those of when it is judged', async (t) => {
   const rows = [sided(1)];
-  const { start, wait } = open(t, database, { reviews: async () => ({ rows }) });
+  const { start, wait } = open(t, database, { reviews: reviewsOf(rows) });
   const first = await wait((await start({ old: 'v1', new: 'v2' })).id);
   rows.push(sided(2));
   const second = await wait((await start({ old: 'v1', new: 'v2' })).id);

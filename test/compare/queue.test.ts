@@ -3,7 +3,7 @@ import t from 'tap';
 import { Problem } from '../../src/errors.js';
 import { openFor } from '../db/fixtures/open.js';
 import { type EngineBehaviour, engineStandIn } from '../support/stand-ins.js';
-import { aborted, ones, open, sided } from './fixtures/comparisons.js';
+import { aborted, ones, open, reviewsOf, sided } from './fixtures/comparisons.js';
 
 /** One for all tests that leave nothing waiting in it. */
 const database = await openFor(t);
@@ -16,7 +16,7 @@ t.test('a full queue is waited for', async (t) => {
       return ones(rows, options);
     },
   };
-  const { start, wait } = open(t, database, { behaviour, reviews: async () => ({ rows: [sided(1)] }) });
+  const { start, wait } = open(t, database, { behaviour, reviews: reviewsOf([sided(1)]) });
   t.match(await wait((await start({ old: 'base', new: 'v1' })).id), { state: 'succeeded' });
 });
 
@@ -26,7 +26,7 @@ t.test('one at a time, in the order of asking', async (t) => {
     most = Math.max(most, ++running);
     await new Promise((resolve) => setTimeout(resolve, 20));
     running -= 1;
-    return { rows: [] };
+    return { held: [], trained: [] };
   };
   const { start, wait } = open(t, database, { reviews });
   const asked = [
@@ -58,7 +58,7 @@ t.test('live traffic goes first', async (t) => {
       classify: async (rows, options) => engine.classify(rows, { deadline: Infinity, adapter: null, ...options }),
       status: () => ({ ...engine.status(), queuedPairs }),
     },
-    reviews: async () => ({ rows: [sided(1)] }),
+    reviews: reviewsOf([sided(1)]),
   });
   const { id } = await start({ old: 'base', new: 'v1' });
   setTimeout(() => (queuedPairs = 0), 60);

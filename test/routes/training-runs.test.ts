@@ -2,7 +2,7 @@ import t from 'tap';
 import { eventStream } from '../../routes/wire/event-stream.js';
 import { contractFault } from '../support/contract.js';
 import { get, post, serve } from '../support/serve.js';
-import { addCorrections, eventOf, openTraining } from '../training/fixtures/training.js';
+import { addCorrections, encoding, eventOf, openTraining } from '../training/fixtures/training.js';
 
 interface Frame {
   readonly id: number;
@@ -88,7 +88,7 @@ t.test('a run over HTTP: started, followed from its first event to its last, rea
 });
 
 t.test('whoever follows a run is told as it happens, until it is cancelled or the app closes', async (t) => {
-  const { training, database } = await openTraining(t, { encode: () => new Promise<never>(() => undefined) });
+  const { training, database } = await openTraining(t, { encode: encoding(() => new Promise<never>(() => undefined)) });
   await addCorrections(database, 20);
   const { url, app } = await serve(t, { training });
   const start = async () => ((await post(`${url}/training-runs`, {})).body as { id: string }).id;

@@ -6,7 +6,8 @@ import type { NoteRunInput } from '../../src/db/training-run-acts.js';
 import { Problem, type ProblemCode } from '../../src/errors.js';
 import {
   addCorrections,
-  encode,
+  encodeAll,
+  encoding,
   eventOf,
   eventsOf,
   gone,
@@ -26,7 +27,7 @@ const HALF_NAN = 0x7e00;
 const fail = (message: string) => async () => Promise.reject(new Error(message));
 
 const FAILURES: readonly [what: string, setup: Setup, error: RegExp][] = [
-  ['no tokenizer', { encode: fail('no tokenizer') }, /^no tokenizer$/],
+  ['no tokenizer', { encode: encoding(fail('no tokenizer')) }, /^no tokenizer$/],
   ['a full disk when the adapter is kept', { keepAdapter: fail('ENOSPC: no space left') }, /^ENOSPC: no space left$/],
   ['no comparison', { compare: fail('cannot compare') }, /^cannot compare$/],
 ];
@@ -97,13 +98,13 @@ t.test('a line of comparisons that is full is waited for', async (t) => {
 });
 
 t.test('a tokenizer that is not there for a moment breaks the attempt, and another goes on', async (t) => {
-  const { run } = await trained(t, { encode: refusing(1, 'unavailable', encode) });
+  const { run } = await trained(t, { encode: encoding(refusing(1, 'unavailable', encodeAll)) });
   t.match(run, { state: 'succeeded', attempt: 2 });
 });
 
 t.test('closing does not wait for the next attempt', async (t) => {
   const day = 86_400_000;
-  const encodeNever = refusing(Infinity, 'unavailable', encode);
+  const encodeNever = encoding(refusing(Infinity, 'unavailable', encodeAll));
   const { training, database } = await openTraining(t, { encode: encodeNever, retryAfterMs: day, leaseMs: 3 * day });
   await addCorrections(database, 30);
   const { id } = await training.start({});

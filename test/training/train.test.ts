@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import t from 'tap';
-import { addCorrections, eventsOf, openTraining, pidsOf, trained } from './fixtures/training.js';
+import { addCorrections, encoding, eventsOf, openTraining, pidsOf, trained } from './fixtures/training.js';
 
 t.test('a run goes from the queue to its adapter and its comparison', async (t) => {
   const { training, database, adapters, directory } = await openTraining(t);
@@ -74,7 +74,7 @@ t.test('a pair that is too long to encode is left out, and told', async (t) => {
         ? { code: 'hypothesis-too-long' as const, detail: 'too long' }
         : { ids: Int32Array.of(1, 5 + i, 2, 7 + i, 2), truncated: false },
     );
-  const { run, events } = await trained(t, { encode, recipe: { epochs: 1 } });
+  const { run, events } = await trained(t, { encode: encoding(encode), recipe: { epochs: 1 } });
   t.match(run, { state: 'succeeded' });
   t.strictSame(
     events.filter(({ type }) => type === 'left_out'),

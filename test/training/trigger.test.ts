@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { addCorrections, openTraining, type Setup } from './fixtures/training.js';
+import { addCorrections, encoding, openTraining, type Setup } from './fixtures/training.js';
 
 t.test('a run starts by itself when enough usable corrections are new, once', async (t) => {
   const { training, database } = await openTraining(t, { trainAfter: 9, recipe: { epochs: 1 } });
@@ -39,7 +39,7 @@ t.test('many looks and starts at the same time', async (t) => {
 t.test('after a failed run as many again are waited for', async (t) => {
   const { training, database } = await openTraining(t, {
     trainAfter: 9,
-    encode: async () => Promise.reject(new Error('never')),
+    encode: encoding(async () => Promise.reject(new Error('never'))),
   });
   const failed = async (count: number, from: number): Promise<number> => {
     await addCorrections(database, count, from);
@@ -104,7 +104,7 @@ t.test('the database allows one running run per base model, and no change of a r
   const { id } = await training.start({});
   await training.idle();
   await t.rejects(database.run('setState', { id, state: 'running' }), { message: /the training run has ended/ });
-  const encode = () => new Promise<never>(() => undefined);
+  const encode = encoding(() => new Promise<never>(() => undefined));
   const { training: busy, database: other } = await openTraining(t, { encode });
   await addCorrections(other, 20);
   const [, queued] = [await busy.start({}), await busy.start({})];
@@ -114,7 +114,7 @@ t.test('the database allows one running run per base model, and no change of a r
 });
 
 t.test('an earlier attempt has nothing to say any more', async (t) => {
-  const { training, database } = await openTraining(t, { encode: () => new Promise<never>(() => undefined) });
+  const { training, database } = await openTraining(t, { encode: encoding(() => new Promise<never>(() => undefined)) });
   await addCorrections(database, 20);
   const { id } = await training.start({});
   for await (const { event } of training.events(id, 0, new AbortController().signal))

@@ -3,7 +3,7 @@
  * or not, on a free connection or a new one; closed loop: so many clients, each asks anew when it is answered.
  */
 import { connect, type Socket } from 'node:net';
-import { pairOf } from './pairs.js';
+import { pairOf } from '../support/pairs.js';
 
 export interface Load {
   readonly port: number;

@@ -52,13 +52,14 @@ async function overloaded(folder: string, deadlineMs: number): Promise<object> {
   await closed(WARM_UP_SECONDS);
   const lone = median(await timed(() => ask(server), LONE_REQUESTS));
   const rounds: Round[] = [];
-  let before = await closed(CAPACITY_SECONDS);
+  const first = await closed(CAPACITY_SECONDS);
+  let before = first;
   for (let round = 0; round < ROUNDS; round++) {
     const perSecond = (TIMES * goodput(before, deadlineMs, CAPACITY_SECONDS)) / PAIRS;
     const during = await watched(server, () => generate({ ...load, seconds: OVERLOAD_SECONDS, perSecond }));
     const normalMs = await untilNormal(server, lone);
     const after = await closed(CAPACITY_SECONDS);
-    rounds.push({ before, during, after, perSecond, normalMs });
+    rounds.push({ first, before, during, after, perSecond, normalMs });
     before = after;
   }
   await server.stop();
@@ -67,6 +68,8 @@ async function overloaded(folder: string, deadlineMs: number): Promise<object> {
 
 /** An overload between two measurements of the capacity. */
 interface Round {
+  /** Of the first round: what memory is compared with. */
+  readonly first: Watched;
   readonly before: Watched;
   readonly during: Watched;
   readonly after: Watched;
@@ -76,7 +79,7 @@ interface Round {
 
 const figuresOf =
   (deadlineMs: number) =>
-  ({ before, during, after, perSecond, normalMs }: Round) => {
+  ({ first, before, during, after, perSecond, normalMs }: Round) => {
     const capacities = [before, after].map((closed) => goodput(closed, deadlineMs, CAPACITY_SECONDS));
     const capacity = (capacities[0]! + capacities[1]!) / 2;
     const good = goodput(during, deadlineMs, OVERLOAD_SECONDS);
@@ -99,9 +102,9 @@ const figuresOf =
         0.99,
       ),
       event_loop_delay_p99_ms: during.loopMs,
-      memory_before_mb: before.memory,
+      memory_before_mb: first.memory,
       memory_during_mb: during.memory,
-      memory_times: during.memory / before.memory,
+      memory_times: during.memory / first.memory,
       http_process_mb: during.httpMemory,
       cpu_seconds_http_process: during.cpu.http_process,
       cpu_seconds_children: during.cpu.children,

@@ -63,7 +63,7 @@ async function training(checkpoint: Checkpoint): Promise<Opened> {
   const lengths = Array.from({ length: 8 }, () => TOKENS);
   const batch = trainingExamples(lengths, checkpoint.config);
   const works = {
-    'training step 8x64, float32': () => exact.step(batch),
+    'training step 8x64': () => exact.step(batch),
     [`training step 8x64, ${RECIPE_DEFAULTS.precision}`]: () => usual.step(batch),
   };
   return { works, close: () => Promise.all([exact.close(), usual.close()]) };

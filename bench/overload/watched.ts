@@ -13,7 +13,7 @@ export interface Watched extends Generated {
   readonly httpMemory: number;
   /** Seconds of processor time of the HTTP process with its threads, and of its children. */
   readonly cpu: { readonly http_process: number; readonly children: number };
-  /** Of the event loop's delay, since the service started. */
+  /** p99 of the event loop's delay while it lasted: each reading of /metrics begins anew. */
   readonly loopMs: number;
   readonly refusedMs: number | null;
 }

@@ -137,8 +137,8 @@ function join<U extends Units>(writer: Link, reader: Link, tally: Tally): Databa
   };
 }
 
-/** A reader, also a stream that nobody reads, holds the log for a minute at most. */
-const LOG_TRIES = 90;
+/** A stream that nobody reads holds the log for a minute at most; planning a run of a million corrections for about two. */
+const LOG_TRIES = 180;
 const LOG_PAUSE_MS = 1000;
 
 async function rewrite(writer: Link): Promise<void> {

@@ -1,4 +1,5 @@
 /** Open scans of the reading worker. Each has its own connection, so its old snapshot never shows in a list. */
+import { randomInt } from 'node:crypto';
 import type { Connection } from './connection.js';
 import { Problem } from '../errors.js';
 
@@ -12,7 +13,8 @@ export class Streams {
   readonly #open = new Map<number, Stream>();
   readonly #connect: () => Connection;
   readonly #idleMs: number;
-  #last = 0;
+  /** Drawn, so that a worker in the place of this one does not take its scans for its own. */
+  #last = randomInt(2 ** 47);
 
   /** A scan not read for `idleMs` is closed: while it lives, the write-ahead log cannot be emptied. */
   constructor(connect: () => Connection, idleMs: number) {

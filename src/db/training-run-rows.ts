@@ -154,7 +154,8 @@ export const readCheckpoints = (db: Kysely<Schema>, run_id: string): Promise<Run
     .orderBy('epoch', 'desc')
     .execute();
 
-const PAIRS_PER_READ = 500;
+/** As many as are encoded at once: a scan that is not read for a minute is closed. */
+const PAIRS_PER_READ = 64;
 
 /** A pair to learn from. */
 export interface TrainingPair {

@@ -1,6 +1,7 @@
 /** Whether what is judged was trained on: a page, a text or nearly the same text on both sides. */
 import type { Pause } from './bootstrap.js';
 import { nearAny } from './near-duplicates.js';
+import { mapped } from './turns.js';
 
 interface Texts {
   readonly group_key: string;
@@ -32,8 +33,8 @@ class Seen {
   readonly texts = new Set<string>();
   readonly #held: ReadonlySet<string>;
 
-  constructor(held: readonly Texts[]) {
-    this.#held = new Set(held.map(plain));
+  constructor(held: ReadonlySet<string>) {
+    this.#held = held;
   }
 
   async *textsOf(trained: Trained): AsyncGenerator<string> {
@@ -55,13 +56,14 @@ export async function withoutLeaks<R extends Texts>(
   trained: Trained,
   pause: Pause = () => undefined,
 ): Promise<{ readonly rows: R[]; readonly check: LeakCheck }> {
-  const seen = new Seen(held);
+  const plains = await mapped(held, plain, pause);
+  const seen = new Seen(new Set(plains));
   const near = await nearAny(held.map(textOf), seen.textsOf(trained), pause);
   const leaks: (Leak | null)[] = [];
   for (const [at, row] of held.entries()) {
     await pause();
     if (seen.pages.has(row.group_key)) leaks.push('same_page');
-    else if (seen.texts.has(plain(row))) leaks.push('same_text');
+    else if (seen.texts.has(plains[at]!)) leaks.push('same_text');
     else leaks.push(near[at] ? 'near_text' : null);
   }
   const count = (leak: Leak): number => leaks.filter((one) => one === leak).length;

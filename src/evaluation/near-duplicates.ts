@@ -130,8 +130,8 @@ function near(a: Uint32Array, b: Uint32Array): boolean {
 type Texts = Iterable<string> | AsyncIterable<string>;
 
 /**
- * For each of `left`, whether one of `right` is near to it. Memory is for the grams of `left` alone. `pause` is called between texts, so
- * that a hundred thousand of them need not hold up a thread that answers requests.
+ * For each of `left`, whether one of `right` is near to it. Memory is for the grams of `left` alone. `pause` is called
+ * between texts, so that a hundred thousand of them need not hold up a thread that answers requests.
  */
 export async function nearAny(left: Texts, right: Texts, pause: Pause = () => undefined): Promise<boolean[]> {
   const sets: Uint32Array[] = [];
@@ -145,8 +145,10 @@ export async function nearAny(left: Texts, right: Texts, pause: Pause = () => un
   for await (const text of right) {
     await pause();
     const grams = gramsOf(text);
-    for (const gram of rarest(grams, counts))
+    for (const gram of rarest(grams, counts)) {
       for (const at of index.holders(gram)) found[at] ||= near(sets[at] as Uint32Array, grams);
+      await pause();
+    }
   }
   return found;
 }

@@ -101,6 +101,7 @@ async function* encodePairs<P extends PairTexts>(
   pairs: AsyncIterable<P>,
   signal: AbortSignal,
 ): AsyncGenerator<[P, Encoded]> {
+  signal.throwIfAborted();
   const text = await openText(files);
   try {
     for await (const some of atOnce(pairs, PAIRS_AT_ONCE)) {

@@ -5,7 +5,7 @@ import { type LeftOut, readSides, scanCorrections, type TrainingRow, withdrawnId
 import { MIN_CONFIDENCE } from '../db/usability.js';
 import { decideSides, SPLIT } from '../evaluation/split.js';
 import { inTurns, mapped, type Pause } from '../evaluation/turns.js';
-import { groupsOf, leaksIn } from './sides.js';
+import { groupsOf, leavingOf } from './sides.js';
 import { type ReadRow, readRow, sift } from './sift.js';
 
 export interface PrepareOptions {
@@ -43,14 +43,14 @@ async function readAll(db: Database['kysely'], pause: Pause): Promise<ReadRow[]>
   return rows;
 }
 
-/** The rows that do not leak, counted. */
-async function withoutLeaks(
+/** The rows that neither leak nor are gone, counted. */
+async function staying(
   db: Database['kysely'],
   sided: readonly TrainingRow[],
   left_out: LeftOut[],
   pause: Pause,
 ): Promise<Pick<Prepared, 'rows' | 'counts'>> {
-  const leaks = await leaksIn(db, sided, pause);
+  const { near, gone } = await leavingOf(db, sided, pause);
   const counts = { usable: 0, confirmations: 0, train: 0, validation: 0, left_out: 0 };
   const rows: TrainingRow[] = [];
   const keep = (row: TrainingRow): void => {
@@ -58,9 +58,13 @@ async function withoutLeaks(
     counts[row.kind === 'correction' ? 'usable' : 'confirmations'] += 1;
     counts[row.side] += 1;
   };
-  const drop = ({ correction_id }: TrainingRow): void =>
-    void left_out.push({ correction_id, reason: 'near_duplicate_across_sides' });
-  await mapped(sided, (row) => (leaks.has(row.correction_id) ? drop(row) : keep(row)), pause);
+  const sort = (row: TrainingRow): void => {
+    const { correction_id } = row;
+    if (gone.has(correction_id)) left_out.push({ correction_id, reason: 'withdrawn' });
+    else if (near.has(correction_id)) left_out.push({ correction_id, reason: 'near_duplicate_across_sides' });
+    else keep(row);
+  };
+  await mapped(sided, sort, pause);
   return { rows, counts: { ...counts, left_out: left_out.length } };
 }
 
@@ -86,7 +90,7 @@ async function planned(
     (row): TrainingRow => ({ ...row, side: sides.get(row.group_key) as Side }),
     pause,
   );
-  return { ...(await withoutLeaks(database.kysely, sided, left_out, pause)), left_out, fresh };
+  return { ...(await staying(database.kysely, sided, left_out, pause)), left_out, fresh };
 }
 
 /** The split that a run would make now; nothing is stored. */

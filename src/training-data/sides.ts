@@ -22,16 +22,24 @@ function strataOf(rows: readonly Candidate[]): Record<string, number> {
   return strata;
 }
 
-/** Ids of held-out rows whose text is nearly one of the training side: they would be answered from memory. */
-export async function leaksIn(db: Database['kysely'], rows: readonly TrainingRow[], pause: Pause): Promise<Set<string>> {
+/** Rows that leave although they have a side, by their ids. */
+export interface Leaving {
+  /** Held-out rows whose text is nearly one of the training side: they would be answered from memory. */
+  readonly near: ReadonlySet<string>;
+  /** Replaced or withdrawn since they were planned: whether they are near to others was not seen. */
+  readonly gone: ReadonlySet<string>;
+}
+
+export async function leavingOf(db: Database['kysely'], rows: readonly TrainingRow[], pause: Pause): Promise<Leaving> {
   const sides = await grouped(rows, ({ side }) => side, pause);
-  const held: string[] = [];
-  const textsOf = async function* (side: Side, seen: string[] = []): AsyncGenerator<string> {
-    for await (const { correction_id, premise, nli_hypothesis } of withTexts(db, sides.get(side) ?? [], pause)) {
-      seen.push(correction_id);
-      yield `${premise}\n${nli_hypothesis}`;
+  const [held, gone]: [string[], Set<string>] = [[], new Set()];
+  const leave = ({ correction_id }: TrainingRow): void => void gone.add(correction_id);
+  const textsOf = async function* (side: Side): AsyncGenerator<string> {
+    for await (const row of withTexts(db, sides.get(side) ?? [], pause, leave)) {
+      if (side === 'validation') held.push(row.correction_id);
+      yield `${row.premise}\n${row.nli_hypothesis}`;
     }
   };
-  const near = await nearAny(textsOf('validation', held), textsOf('train'), pause);
-  return new Set(held.filter((_, at) => near[at]));
+  const near = await nearAny(textsOf('validation'), textsOf('train'), pause);
+  return { near: new Set(held.filter((_, at) => near[at])), gone };
 }

@@ -8,18 +8,21 @@ export interface PairTexts {
   readonly nli_hypothesis: string;
 }
 
-/** Oldest first. Reads the table once; a row that was replaced or withdrawn since it was planned is left out. */
+/** Oldest first. Reads the table once; `gone` is given the rows that were replaced or withdrawn since they were planned. */
 export async function* withTexts<R extends { readonly correction_id: string }>(
   db: Database['kysely'],
   rows: readonly R[],
   pause: Pause,
+  gone: (row: R) => void = () => undefined,
 ): AsyncGenerator<R & PairTexts> {
   if (rows.length === 0) return;
   const wanted = new Map<string, R>();
-  await mapped(rows, (row) => wanted.set(row.correction_id, row), pause);
+  await mapped(rows, (row) => void wanted.set(row.correction_id, row), pause);
   for await (const { id, premise, nli_hypothesis } of scanTexts(db)) {
     const row = wanted.get(id);
+    wanted.delete(id);
     if (row !== undefined) yield { ...row, premise, nli_hypothesis };
     await pause();
   }
+  await mapped(wanted.values(), gone, pause);
 }

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { prepareTrainingData } from '../../src/training-data/prepare.js';
 import { learn } from '../support/learn.js';
+import { post } from '../support/serve.js';
 import { correction, corrections, premise, ready, store } from './fixtures/corrections.js';
 
 t.test('asking decides nothing; preparing does, for ever', async (t) => {
@@ -58,4 +59,17 @@ t.test('what a run excludes is left out', async (t) => {
   const { rows, left_out } = await prepareTrainingData(database, { exclude: [id], min_confidence: 0.5 });
   t.equal(rows.length, 2);
   t.strictSame(left_out, [{ correction_id: id, reason: 'excluded' }]);
+});
+
+t.test('what is withdrawn while a run is planned leaves it: nobody saw whether it leaks', async (t) => {
+  const { url, database } = await learn(t);
+  const ids = await store(url, corrections(0, 10));
+  const run = async (...given: Parameters<typeof database.run>) => {
+    await post(`${url}/corrections/${ids[4]}/withdraw`, '');
+    return await database.run(...given);
+  };
+  const { rows, left_out, counts } = await prepareTrainingData({ kysely: database.kysely, run } as typeof database);
+  t.strictSame(left_out, [{ correction_id: ids[4], reason: 'withdrawn' }]);
+  t.notOk(rows.some(({ correction_id }) => correction_id === ids[4]));
+  t.match(counts, { usable: 9, left_out: 1 });
 });

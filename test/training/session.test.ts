@@ -224,11 +224,22 @@ t.test('rows that are equal do not disturb the others', async (t) => {
 t.test('in integers the gradient points where that of float32 does', async (t) => {
   const exact = await open({ linears: LAYER_LINEARS });
   const parameters = floats(random, exact.layout.length, 0.2);
-  const { gradient } = await evaluate(exact, parameters, batch);
+  const { gradient, loss } = await evaluate(exact, parameters, batch);
   for (const precision of ['int8_backward', 'int8_forward', 'int8'] as const) {
     const coded = await evaluate(await open({ linears: LAYER_LINEARS, precision }), parameters, batch);
     const cosine =
       dot(gradient, coded.gradient) / Math.sqrt(dot(gradient, gradient) * dot(coded.gradient, coded.gradient));
     t.ok(cosine > 0.99 && cosine < 1 - 1e-9, `${precision}: ${cosine}`);
+    t.equal(coded.loss === loss, precision === 'int8_backward', `${precision}: the loss`);
   }
+});
+
+t.test('the layers below are computed in the numbers of the forward pass', async (t) => {
+  const statesIn = async (precision: TrainingPrecision) =>
+    (await (await openLowerLayers({ checkpoint, layers: 1, precision, threads: 1 }))(batch.map(({ ids }) => ids)))[
+      'hidden_states'
+    ]!.data;
+  const exact = await statesIn('float32');
+  t.same(await statesIn('int8_backward'), exact);
+  t.notSame(await statesIn('int8_forward'), exact);
 });

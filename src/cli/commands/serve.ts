@@ -23,10 +23,11 @@ async function run(): Promise<void> {
   // The whole service is most of what there is to load, and no other command needs it.
   const { serve } = await import('../../serve.js');
   const service = await serve(config);
-  console.error(`errata: serving ${config.model} on ${service.url} (documentation: ${service.url}/docs)`);
-  if (service.open) for (const line of OPEN_TO_ALL) console.error(`errata: ${line}`);
+  // Before it is told that it serves: whoever reads that may end it at once.
   closeWithGrace({ delay: CLOSE_WITHIN_MS, skip: [...FATAL] }, async ({ err }) => {
     if (err) console.error(`errata: ${err.message}`);
     await service.close();
   });
+  console.error(`errata: serving ${config.model} on ${service.url} (documentation: ${service.url}/docs)`);
+  if (service.open) for (const line of OPEN_TO_ALL) console.error(`errata: ${line}`);
 }

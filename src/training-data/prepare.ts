@@ -5,7 +5,7 @@ import { type LeftOut, readSides, scanCorrections, type TrainingRow, withdrawnId
 import { MIN_CONFIDENCE } from '../db/usability.js';
 import { decideSides, SPLIT } from '../evaluation/split.js';
 import { inTurns, mapped, type Pause } from '../evaluation/turns.js';
-import { groupsOf, leavingOf } from './sides.js';
+import { groupsOf, type Leaving, leavingOf } from './sides.js';
 import { type ReadRow, readRow, sift } from './sift.js';
 
 export interface PrepareOptions {
@@ -43,15 +43,14 @@ async function readAll(db: Database['kysely'], pause: Pause): Promise<ReadRow[]>
   return rows;
 }
 
-/** The rows that neither leak nor are gone, counted. */
+/** The rows that neither leak nor are gone, and why the others are left out; `withdrawn` are ids, each told once. */
 async function staying(
-  db: Database['kysely'],
   sided: readonly TrainingRow[],
-  left_out: LeftOut[],
+  { near, gone }: Leaving,
+  { left_out, withdrawn }: { readonly left_out: LeftOut[]; readonly withdrawn: Set<string> },
   pause: Pause,
-): Promise<Pick<Prepared, 'rows' | 'counts'>> {
-  const { near, gone } = await leavingOf(db, sided, pause);
-  const counts = { usable: 0, confirmations: 0, train: 0, validation: 0, left_out: 0 };
+): Promise<Omit<Prepared, 'fresh'>> {
+  const counts = { usable: 0, confirmations: 0, train: 0, validation: 0 };
   const rows: TrainingRow[] = [];
   const keep = (row: TrainingRow): void => {
     rows.push(row);
@@ -60,29 +59,25 @@ async function staying(
   };
   const sort = (row: TrainingRow): void => {
     const { correction_id } = row;
-    if (gone.has(correction_id)) left_out.push({ correction_id, reason: 'withdrawn' });
+    if (gone.has(correction_id)) withdrawn.add(correction_id);
     else if (near.has(correction_id)) left_out.push({ correction_id, reason: 'near_duplicate_across_sides' });
     else keep(row);
   };
   await mapped(sided, sort, pause);
-  return { rows, counts: { ...counts, left_out: left_out.length } };
+  await mapped(withdrawn, (correction_id) => left_out.push({ correction_id, reason: 'withdrawn' }), pause);
+  return { rows, left_out, counts: { ...counts, left_out: left_out.length } };
 }
 
 async function planned(
-  database: Pick<Database, 'kysely'>,
+  { kysely }: Pick<Database, 'kysely'>,
   { min_confidence = MIN_CONFIDENCE, exclude = [] }: PrepareOptions,
   fix: (fresh: [string, Side][]) => Promise<[string, Side][]>,
 ): Promise<Prepared> {
   const pause = inTurns(TURN_MS);
-  const { candidates, left_out } = await sift(
-    await readAll(database.kysely, pause),
-    min_confidence,
-    new Set(exclude),
-    pause,
-  );
-  for (const correction_id of await withdrawnIds(database.kysely))
-    left_out.push({ correction_id, reason: 'withdrawn' });
-  const sides = await readSides(database.kysely);
+  const excluded = new Set(exclude);
+  const { candidates, left_out } = await sift(await readAll(kysely, pause), min_confidence, excluded, pause);
+  const withdrawn = new Set(await withdrawnIds(kysely));
+  const sides = await readSides(kysely);
   const fresh = [...(await decideSides(await groupsOf(candidates, pause), sides, { ...SPLIT, pause }))];
   await mapped([...fresh, ...(await fix(fresh))], ([key, side]) => sides.set(key, side), pause);
   const sided = await mapped(
@@ -90,7 +85,8 @@ async function planned(
     (row): TrainingRow => ({ ...row, side: sides.get(row.group_key) as Side }),
     pause,
   );
-  return { ...(await staying(database.kysely, sided, left_out, pause)), left_out, fresh };
+  const leaving = await leavingOf(kysely, sided, pause);
+  return { ...(await staying(sided, leaving, { left_out, withdrawn }, pause)), fresh };
 }
 
 /** The split that a run would make now; nothing is stored. */

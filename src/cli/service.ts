@@ -1,6 +1,6 @@
 /** What the commands share that ask a running service: where it is, and how they answer. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { createClient, type ErrataClient, ErrataError } from '../../client/client.js';
+import { createClient, type ErrataClient, ErrataError, ErrataUnreachable } from '../../client/client.js';
 import { httpUrl, Unexpected } from '../config-values.js';
 
 export interface ServiceOptions {
@@ -39,8 +39,10 @@ export function answer({ json }: ServiceOptions, value: unknown, lines: readonly
   console.log(json ? JSON.stringify(value) : lines.join('\n'));
 }
 
-/** A problem as one message: where it points, beside its detail. */
+/** A problem as one message: where it points, beside its detail; of no answer, how to ask elsewhere. */
 export function explained(error: unknown): unknown {
+  if (error instanceof ErrataUnreachable)
+    return new Error(`${error.message}; --url or ERRATA_URL names another address`, { cause: error });
   if (!(error instanceof ErrataError)) return error;
   const others = error.errors.map(({ pointer, detail }) => `${pointer} ${detail}`.trim());
   const told = others.filter((one) => !error.detail.includes(one));

@@ -1,5 +1,5 @@
 /** What reviewers and operators do from the command line, against the real service with the bundled model. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../src/package.js';
@@ -96,10 +96,15 @@ t.test('what is wrong with a parameter, an adapter or the address is told', asyn
     const told = await errata(words, home, { ERRATA_URL: url });
     t.match(told, { code, stdout: '', stderr: says }, words.join(' '));
   }
-  t.match(await errata(['train'], home, { ERRATA_URL: 'http://127.0.0.1:9' }), {
-    code: 1,
-    stderr: /^errata: no answer from/,
-  });
+  t.notOk(existsSync(path.join(home, 'x')), 'what was not there to be exported left no directory');
+  const nobody = { ERRATA_URL: 'http://127.0.0.1:9' };
+  writeFileSync(path.join(home, 'kept.jsonl'), 'before');
+  for (const words of [['train'], ['export', 'corrections', 'kept.jsonl']])
+    t.match(await errata(words, home, nobody), {
+      code: 1,
+      stderr: /^errata: no answer from .+; --url or ERRATA_URL names another address\n$/,
+    });
+  t.equal(readFileSync(path.join(home, 'kept.jsonl'), 'utf8'), 'before');
 });
 
 t.test('a detached run is told and left alone; output that nobody reads ends the command', async (t) => {

@@ -21,10 +21,16 @@ export function register(program: Command): void {
 async function exportCorrections(file: string | undefined, options: ServiceOptions): Promise<void> {
   let count = 0;
   const lines = connect(options).exportCorrections();
+  // Asked for before a file is opened: what is in it stays when nobody answers.
+  const first = await lines.next();
   const counted = async function* (): AsyncGenerator<string> {
-    for await (const line of lines) {
-      count += 1;
-      yield `${line}\n`;
+    try {
+      for (let line = first; line.done !== true; line = await lines.next()) {
+        count += 1;
+        yield `${line.value}\n`;
+      }
+    } finally {
+      await lines.return();
     }
   };
   if (file === undefined) return pipeline(counted, process.stdout, { end: false }).catch(passClosed);
@@ -39,13 +45,15 @@ function passClosed(error: NodeJS.ErrnoException): void {
 
 async function exportAdapter(id: string, directory: string, options: ServiceOptions): Promise<void> {
   const { api } = connect(options);
-  await mkdir(directory, { recursive: true });
+  const files = new Map<string, Uint8Array>();
   for (const name of ADAPTER_FILES) {
     const { data } = await api.GET('/adapters/{id}/files/{name}', {
       params: { path: { id, name } },
       parseAs: 'arrayBuffer',
     });
-    await writeFile(path.join(directory, name), new Uint8Array(data as ArrayBuffer));
+    files.set(name, new Uint8Array(data as ArrayBuffer));
   }
+  await mkdir(directory, { recursive: true });
+  for (const [name, bytes] of files) await writeFile(path.join(directory, name), bytes);
   answer(options, { adapter: id, directory, files: ADAPTER_FILES }, [`${id} in ${directory}`]);
 }
